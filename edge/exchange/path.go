@@ -1,0 +1,143 @@
+package exchange
+
+import (
+	"errors"
+	"strings"
+)
+
+// Errors of CanonicalPath. All mean 400.
+var (
+	errPathForm    = errors.New("path does not start with a slash")
+	errPathEscape  = errors.New("path holds a broken percent escape")
+	errPathControl = errors.New("path holds a control character")
+	errPathAbove   = errors.New("path climbs above the root")
+	errPathSlash   = errors.New("path holds a backslash")
+)
+
+// SetTarget makes target, a request target in origin form, the one of r, and
+// sets Path, Query and Opaque by it. Protocols use it, and whoever rewrites.
+func (r *Request) SetTarget(target string) error {
+	if target == "*" {
+		r.Target, r.Path, r.Query, r.Opaque = "*", "*", "", false
+		return nil
+	}
+	raw, query, _ := strings.Cut(target, "?")
+	path, opaque, err := CanonicalPath(raw)
+	if err != nil {
+		return &Error{Fault: Client, Status: 400, Err: err}
+	}
+	r.Target, r.Path, r.Query, r.Opaque = target, path, query, opaque
+	return nil
+}
+
+// CanonicalPath turns the path of a request target into the one form that
+// routing, access rules, files and filters agree on: escapes decoded once,
+// empty and dot segments resolved (RFC 3986 §5.2.4, after decoding, so that
+// "%2e%2e" is ".."), a trailing slash kept. Whatever could be read in two ways is
+// refused (security P6): control characters, backslashes, climbing above the
+// root, broken escapes. An encoded slash or backslash stays encoded, in upper
+// case, and opaque is true. A path that is canonical already is returned as it
+// is, without a copy.
+func CanonicalPath(raw string) (path string, opaque bool, err error) {
+	if raw == "" || raw[0] != '/' {
+		return "", false, errPathForm
+	}
+	if isCanonical(raw) {
+		return raw, false, nil
+	}
+	decoded, opaque, err := decodePath(raw)
+	if err != nil {
+		return "", false, err
+	}
+	path, err = resolveDots(decoded)
+	return path, opaque, err
+}
+
+func isCanonical(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '%' || c == '\\' || c < 0x20 || c == 0x7f:
+			return false
+		case c == '/' && i+1 < len(s) && (s[i+1] == '/' || s[i+1] == '.'):
+			return false
+		}
+	}
+	return true
+}
+
+func decodePath(raw string) ([]byte, bool, error) {
+	out, opaque := make([]byte, 0, len(raw)), false
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		if c == '%' {
+			if i+2 >= len(raw) || unhex(raw[i+1]) > 15 || unhex(raw[i+2]) > 15 {
+				return nil, false, errPathEscape
+			}
+			c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
+			i += 2
+			if c == '/' || c == '\\' {
+				opaque = true
+				out = append(out, '%', '0'+c>>4, "0123456789ABCDEF"[c&15])
+				continue
+			}
+		} else if c == '\\' {
+			return nil, false, errPathSlash
+		}
+		if c < 0x20 || c == 0x7f {
+			return nil, false, errPathControl
+		}
+		out = append(out, c)
+	}
+	return out, opaque, nil
+}
+
+// resolveDots resolves in place: what is written never overtakes what is read.
+func resolveDots(p []byte) (string, error) {
+	out := p[:0]
+	for i := 0; i < len(p); {
+		j := i + 1
+		for j < len(p) && p[j] != '/' {
+			j++
+		}
+		segment, last := string(p[i+1:j]), j == len(p)
+		switch segment {
+		case "", ".":
+			if last {
+				out = append(out, '/')
+			}
+		case "..":
+			k := lastSlash(out)
+			if k < 0 {
+				return "", errPathAbove
+			}
+			if out = out[:k]; last {
+				out = append(out, '/')
+			}
+		default:
+			out = append(append(out, '/'), segment...)
+		}
+		i = j
+	}
+	return string(out), nil
+}
+
+func lastSlash(b []byte) int {
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] == '/' {
+			return i
+		}
+	}
+	return -1
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}

@@ -1,0 +1,32 @@
+package exchange
+
+// Response is the answer to a request. Content-Length and the framing of the
+// body are the protocol's business: handlers say what they know by Body.Len.
+type Response struct {
+	Status int
+	Header Header
+	Body   Body // never nil
+	// Trailer is read when Body has returned io.EOF; it may be filled until then.
+	Trailer Header
+
+	bytes Bytes
+	file  File
+}
+
+// SetBytes makes b the body. b must not change until the body has been closed.
+func (r *Response) SetBytes(b []byte) {
+	r.bytes.rest = b
+	r.Body = &r.bytes
+}
+
+// SetFile makes a range of an open file the body. See File for release.
+func (r *Response) SetFile(f File) {
+	r.file = f
+	r.Body = &r.file
+}
+
+func (r *Response) reset() {
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Status, r.Body, r.bytes, r.file = 0, nil, Bytes{}, File{}
+}
