@@ -3,7 +3,6 @@ package exchange
 import (
 	"fmt"
 	"iter"
-	"strings"
 )
 
 // Field is one header or trailer line. Name is in lower case.
@@ -167,5 +166,5 @@ func checkField(name, value string) (string, error) {
 	if !ValidValue(value) {
 		return "", fmt.Errorf("header %s: value %q: forbidden character", name, value)
 	}
-	return strings.ToLower(name), nil // no copy when it is lower case already
+	return lowerASCII(name), nil
 }
