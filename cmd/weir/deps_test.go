@@ -1,0 +1,219 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// imports is the import policy of weir. One line per package:
+//
+//	package: packages of ours; packages of others
+//
+// A package may import what its line names, and the standard library. A name of
+// others covers everything below it. "test:" lines add what a package's tests
+// may import beside that; every test may import its own package, the contract
+// suites and goleak. A package without a line fails the test.
+//
+// Arrows point one way: cmd/weir -> edge -> the rooms below edge ->
+// edge/exchange. Rooms do not know each other. To add an arrow is to change the
+// shape of the house: ARCHITECTURE.md says why it has this one. Do not widen a
+// line to make a build pass.
+const imports = `
+edge/exchange:
+edge/exchange/exchangetest: edge/exchange
+
+edge/route:
+edge/listen:     ; golang.org/x/sys/unix github.com/pires/go-proxyproto github.com/coreos/go-systemd/v22
+edge/http1:      edge/exchange; golang.org/x/sys/unix
+edge/nethttp:    edge/exchange; golang.org/x/net/http2 golang.org/x/net/http/httpguts github.com/quic-go/quic-go
+edge/static:     edge/exchange; golang.org/x/sys/unix
+edge/reply:      edge/exchange
+edge/modify:     edge/exchange
+edge/access:     edge/exchange
+edge/compress:   edge/exchange; github.com/klauspost/compress github.com/andybalholm/brotli
+edge/accesslog:  edge/exchange; github.com/DeRuina/timberjack
+edge/metrics:    edge/exchange
+edge:            edge/exchange edge/route edge/listen edge/http1 edge/nethttp; golang.org/x/net github.com/quic-go/quic-go
+
+certs:           ; github.com/smallstep/truststore github.com/fsnotify/fsnotify
+
+cmd/weir/config: ; go.yaml.in/yaml/v4
+cmd/weir:        *; *
+
+edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
+
+test: edge:      edge/attack edge/static edge/reply
+`
+
+// testOnly lists packages that only tests may import.
+var testOnly = []string{"edge/exchange/exchangetest", "edge/attack"}
+
+// banned says what must never be reached from a package, over any number of steps.
+var banned = []struct{ from, module, why string }{
+	{"edge", "go.yaml.in/yaml", "the edge knows no configuration file"},
+	{"edge", "github.com/alecthomas/kong", "the edge knows no command line"},
+	{"edge", "github.com/caddyserver/certmagic", "certificates are certs' business"},
+	{"edge", "github.com/tetratelabs/wazero", "the edge runs no guests"},
+	{"edge", module + "/cmd", "arrows point down"},
+	{"edge", module + "/certs", "certs is a neighbour, wired by cmd/weir"},
+	{"edge/http1", "net/http/internal", "HTTP/1.1 is our own"},
+	{"certs", module + "/edge", "certs knows nobody"},
+	{"cmd/weir/config", module + "/edge", "configuration is plain data"},
+}
+
+// allowance is one line of the table.
+type allowance struct{ ours, others []string }
+
+func (a allowance) allows(path string) bool {
+	list, name := a.others, path
+	if rest, ok := strings.CutPrefix(path, module+"/"); ok {
+		return slices.Contains(a.ours, rest) || slices.Contains(a.ours, "*")
+	}
+	return slices.ContainsFunc(list, func(p string) bool {
+		return p == "*" || name == p || strings.HasPrefix(name, p+"/")
+	})
+}
+
+// parsePolicy reads the table: for code and, in the second map, for tests.
+func parsePolicy(table string) (code, tests map[string]allowance, err error) {
+	code, tests = map[string]allowance{}, map[string]allowance{}
+	for line := range strings.Lines(table) {
+		into := code
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "test:"); ok {
+			into, line = tests, strings.TrimSpace(rest)
+		}
+		if line == "" {
+			continue
+		}
+		name, list, ok := strings.Cut(line, ":")
+		if _, twice := into[name]; !ok || twice {
+			return nil, nil, fmt.Errorf("policy line %q: malformed or named twice", line)
+		}
+		ours, others, _ := strings.Cut(list, ";")
+		into[name] = allowance{strings.Fields(ours), strings.Fields(others)}
+	}
+	return code, tests, nil
+}
+
+// judge returns what is wrong with the imports of p.
+func judge(p *pkg, code, tests map[string]allowance) (wrong []string) {
+	own, known := code[p.dir]
+	if !known {
+		return []string{p.dir + ": no line in the table of deps_test.go"}
+	}
+	extra := tests[p.dir]
+	for _, f := range p.files {
+		for _, path := range f.imports() {
+			room := strings.TrimPrefix(path, module+"/")
+			ok := isStd(path) || own.allows(path)
+			if f.test {
+				ok = ok || extra.allows(path) || room == p.dir || path == "go.uber.org/goleak" ||
+					slices.Contains(testOnly, room) || room == "edge/exchange"
+			} else if slices.Contains(testOnly, room) {
+				ok = slices.Contains(testOnly, p.dir)
+			}
+			if !ok {
+				wrong = append(wrong, fmt.Sprintf("%s: imports %s, which its line does not allow", f.name, path))
+			}
+		}
+	}
+	return wrong
+}
+
+// isStd tells whether path belongs to the standard library: its first element
+// has no dot. "C" would break the promise of one static binary.
+func isStd(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && path != "C"
+}
+
+// TestHouse_Imports reads the files themselves rather than asking the go
+// command, so that files for other systems are held to the table as well.
+func TestHouse_Imports(t *testing.T) {
+	t.Parallel()
+	code, tests, err := parsePolicy(imports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range readHouse(t) {
+		for _, w := range judge(p, code, tests) {
+			t.Error(w)
+		}
+	}
+}
+
+func TestHouse_BannedDependencies(t *testing.T) {
+	t.Parallel()
+	closures := map[string][]string{}
+	for _, b := range banned {
+		if !hasCode(t, b.from) {
+			continue
+		}
+		if closures[b.from] == nil {
+			closures[b.from] = closure(t, b.from)
+		}
+		for _, path := range closures[b.from] {
+			if path == b.module || strings.HasPrefix(path, b.module+"/") {
+				t.Errorf("%s reaches %s: %s", b.from, path, b.why)
+			}
+		}
+	}
+}
+
+// closure asks the go command for everything that dir's package is built from.
+func closure(t *testing.T, dir string) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", module+"/"+dir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list -deps %s: %v\n%s", dir, err, stderr.String())
+	}
+	return strings.Fields(string(out))
+}
+
+// TestHouse_PolicyCatches shows that the table's rules bite.
+func TestHouse_PolicyCatches(t *testing.T) {
+	t.Parallel()
+	code, tests, err := parsePolicy("a: b; x.org/y\nb:\ntest: a: c; x.org/z\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, dir, path string
+		test            bool
+		want            int
+	}{
+		{"allowed room", "a", module + "/b", false, 0},
+		{"room not named", "b", module + "/a", false, 1},
+		{"room for tests only", "a", module + "/c", false, 1},
+		{"room for tests", "a", module + "/c", true, 0},
+		{"package below an allowed module", "a", "x.org/y/z", false, 0},
+		{"module that only starts alike", "a", "x.org/yz", false, 1},
+		{"unknown package", "c", "fmt", false, 1},
+		{"standard library", "b", "net/http", false, 0},
+		{"cgo", "a", "C", false, 1},
+		{"contract suite in code", "a", module + "/edge/exchange/exchangetest", false, 1},
+		{"contract suite in tests", "a", module + "/edge/exchange/exchangetest", true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			src := fmt.Sprintf("package p\nimport _ %q\n", tt.path)
+			p := &pkg{dir: tt.dir, files: []*file{parseFile(t, "p.go", src, tt.test)}}
+			if got := judge(p, code, tests); len(got) != tt.want {
+				t.Errorf("judge(%s imports %s) = %q, want %d faults", tt.dir, tt.path, got, tt.want)
+			}
+		})
+	}
+	for _, table := range []string{"a", "a:\na:"} {
+		if _, _, err := parsePolicy(table); err == nil {
+			t.Errorf("parsePolicy(%q) accepted it, want an error", table)
+		}
+	}
+}
