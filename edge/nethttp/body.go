@@ -1,0 +1,84 @@
+package nethttp
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
+
+// body is a request's content. It counts, keeps the client to the length it
+// announced (security P1, Q8) and to the minimum rate, and hands trailers over.
+type body struct {
+	st   *stream
+	left int64 // -1 when not announced
+	err  error // sticky
+}
+
+func (st *stream) readBody() {
+	announced := st.r.ContentLength
+	if st.r.Body == nil || st.r.Body == http.NoBody || announced == 0 && st.req.Proto == exchange.HTTP2 {
+		return // an HTTP/2 stream that ended with its header; the library has checked its length
+	}
+	if !st.req.Header.Has("content-length") {
+		announced = -1
+	}
+	st.body = body{st: st, left: announced}
+	st.req.Body = &st.body
+}
+
+// Read implements exchange.Body.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	st := b.st
+	st.enter(phaseRead)
+	n, err := st.r.Body.Read(p)
+	st.leave(n)
+	st.req.Record.Received += int64(n)
+	if b.left >= 0 {
+		if b.left -= int64(n); b.left < 0 {
+			n, err = 0, errShort
+		}
+	}
+	if err == io.EOF {
+		err = b.finish()
+	}
+	if err != nil {
+		b.err = err
+	}
+	return n, err
+}
+
+// finish decides whether the end of the stream is the end of the body.
+func (b *body) finish() error {
+	if b.left > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	for key, values := range b.st.r.Trailer {
+		name := lowerName(key)
+		switch name {
+		case "content-length", "transfer-encoding", "host", "authorization", "cookie", "connection", "trailer":
+			return errForbiddenEnd
+		}
+		for _, v := range values {
+			if err := b.st.req.Trailer.Add(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	return io.EOF
+}
+
+// Len implements exchange.Body.
+func (b *body) Len() int64 { return b.left }
+
+// Close implements exchange.Body. The libraries discard what is left when the
+// stream ends.
+func (b *body) Close() error {
+	if b.err == nil {
+		b.err = io.ErrClosedPipe
+	}
+	return nil
+}
