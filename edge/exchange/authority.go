@@ -44,7 +44,7 @@ func hostOf(authority string) (string, error) {
 		if rest := authority[end+1:]; rest != "" && (rest[0] != ':' || !validPort(rest[1:])) {
 			return "", errHostPort
 		}
-		return authority[1:end], nil
+		return ip.String(), nil // one spelling: an address has many
 	}
 	host, port, found := strings.Cut(authority, ":")
 	if found && !validPort(port) {

@@ -109,9 +109,9 @@ type reading struct {
 func (s *reading) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	if s.n >= 0 {
-		s.n -= int64(n)
-		switch {
+		switch s.n -= int64(n); {
 		case s.n < 0:
+			s.n, s.r = 0, overlong{} // what follows is not the body either
 			return 0, errLength
 		case s.n > 0 && err == io.EOF:
 			err = io.ErrUnexpectedEOF
@@ -119,6 +119,11 @@ func (s *reading) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// overlong is what is left of a reader that gave more than was announced.
+type overlong struct{}
+
+func (overlong) Read([]byte) (int, error) { return 0, errLength }
 
 func (s *reading) Len() int64 { return s.n }
 

@@ -12,14 +12,24 @@ var (
 	errPathControl = errors.New("path holds a control character")
 	errPathAbove   = errors.New("path climbs above the root")
 	errPathSlash   = errors.New("path holds a backslash")
+	errPathParams  = errors.New("path holds a dot segment with parameters")
+	errTarget      = errors.New("target holds a character that has to be escaped")
 )
 
 // SetTarget makes target, a request target in origin form, the one of r, and
-// sets Path, Query and Opaque by it. Protocols use it, and whoever rewrites.
+// sets Path, Query and Opaque by it. Protocols use it, and whoever rewrites: a
+// target that could not go on a wire as it is, one with spaces, control or
+// non-ASCII characters or a fragment, is refused (RFC 9112 §3.2.1). Errors are
+// *Error with status 400, and leave r as it was.
 func (r *Request) SetTarget(target string) error {
 	if target == "*" {
 		r.Target, r.Path, r.Query, r.Opaque = "*", "*", "", false
 		return nil
+	}
+	for i := range len(target) {
+		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return &Error{Fault: Client, Status: 400, Err: errTarget}
+		}
 	}
 	raw, query, _ := strings.Cut(target, "?")
 	path, opaque, err := CanonicalPath(raw)
@@ -35,7 +45,7 @@ func (r *Request) SetTarget(target string) error {
 // empty and dot segments resolved (RFC 3986 §5.2.4, after decoding, so that
 // "%2e%2e" is ".."), a trailing slash kept. Whatever could be read in two ways is
 // refused (security P6): control characters, backslashes, climbing above the
-// root, broken escapes. An encoded slash or backslash stays encoded, in upper
+// root, broken escapes, and "..;", which Java servers take for "..". An encoded slash or backslash stays encoded, in upper
 // case, and opaque is true. A path that is canonical already is returned as it
 // is, without a copy.
 func CanonicalPath(raw string) (path string, opaque bool, err error) {
@@ -99,13 +109,15 @@ func resolveDots(p []byte) (string, error) {
 		for j < len(p) && p[j] != '/' {
 			j++
 		}
-		segment, last := string(p[i+1:j]), j == len(p)
-		switch segment {
-		case "", ".":
+		segment, last := p[i+1:j], j == len(p)
+		switch s := string(segment); {
+		case s == "" || s == ".":
 			if last {
 				out = append(out, '/')
 			}
-		case "..":
+		case strings.HasPrefix(s, ".;") || strings.HasPrefix(s, "..;"):
+			return "", errPathParams
+		case s == "..":
 			k := lastSlash(out)
 			if k < 0 {
 				return "", errPathAbove

@@ -64,7 +64,7 @@ func universe() []string {
 	for range 4 {
 		var longer []string
 		for _, p := range paths {
-			for _, s := range []string{"a", "A", "b", "x", ""} {
+			for _, s := range []string{"a", "A", "b", "B", "x", ""} {
 				if p == "" || p[len(p)-1] != '/' || len(p) == 0 {
 					longer = append(longer, p+"/"+s)
 				}

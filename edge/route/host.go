@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 )
 
@@ -26,7 +27,11 @@ func parseHost(host string) (string, error) {
 		if wild || strings.Count(name, ":") < 2 {
 			return "", errors.New("has a colon: a port is no part of it")
 		}
-		return host, nil // an IPv6 address
+		ip, err := netip.ParseAddr(name)
+		if err != nil || ip.Zone() != "" {
+			return "", errors.New("is no IPv6 address")
+		}
+		return ip.String(), nil // the one spelling that requests have it in
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" {

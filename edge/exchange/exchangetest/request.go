@@ -3,6 +3,7 @@ package exchangetest
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -43,36 +44,26 @@ func (a Ask) Renew(r *exchange.Request) {
 	if i := strings.Index(target, "://"); i > 0 {
 		rest := target[i+3:]
 		slash := strings.IndexByte(rest+"/", '/')
-		scheme, authority, target = target[:i], strings.ToLower(rest[:slash]), rest[slash:]
+		scheme, authority, target = target[:i], rest[:slash], rest[slash:]
 	}
 	conn := &exchange.Conn{
 		Client: netip.MustParseAddrPort("192.0.2.1:50000"),
 		Direct: netip.MustParseAddrPort("192.0.2.1:50000"),
 		Local:  netip.MustParseAddrPort("192.0.2.2:80"),
 	}
-	host := hostOf(authority)
+	r.Reset(conn, &Recorder{ctx: context.Background()})
+	r.Method, r.Scheme, r.Proto = a.Method, scheme, exchange.HTTP11
+	r.Record.Number = 1
+	if err := errors.Join(r.SetAuthority(authority), r.SetTarget(target)); err != nil {
+		panic(fmt.Sprintf("make request %s %s: %v", a.Method, a.Target, err))
+	}
 	if scheme == "https" {
 		conn.Local = netip.AddrPortFrom(conn.Local.Addr(), 443)
-		conn.TLS = &exchange.TLS{Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, ServerName: host, ALPN: "http/1.1"}
-	}
-	r.Reset(conn, &Recorder{ctx: context.Background()})
-	r.Method, r.Scheme, r.Authority, r.Host, r.Proto = a.Method, scheme, authority, host, exchange.HTTP11
-	r.Record.Number = 1
-	if err := r.SetTarget(target); err != nil {
-		panic(fmt.Sprintf("make request %s %s: %v", a.Method, a.Target, err))
+		conn.TLS = &exchange.TLS{Version: tls.VersionTLS13, Cipher: tls.TLS_AES_128_GCM_SHA256, ServerName: r.Host, ALPN: "http/1.1"}
 	}
 	for _, option := range a.Options {
 		option(r)
 	}
-}
-
-func hostOf(authority string) string {
-	if strings.HasPrefix(authority, "[") {
-		host, _, _ := strings.Cut(authority[1:], "]")
-		return host
-	}
-	host, _, _ := strings.Cut(authority, ":")
-	return strings.TrimSuffix(host, ".")
 }
 
 // Field adds a header field. It panics if the field is not valid.

@@ -1,0 +1,150 @@
+package exchange
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"testing"
+)
+
+func TestChain_FirstFilterSeesRequestFirst(t *testing.T) {
+	t.Parallel()
+	var order []string
+	note := func(name string) Filter {
+		return FilterFunc(func(r *Request, next Handler) (*Response, error) {
+			order = append(order, name+" in")
+			resp, err := next.Handle(r)
+			order = append(order, name+" out")
+			return resp, err
+		})
+	}
+	h := Chain(HandlerFunc(func(r *Request) (*Response, error) {
+		order = append(order, "handler")
+		return r.NewResponse(204), nil
+	}), note("a"), note("b"))
+	resp, err := h.Handle(new(Request))
+	want := []string{"a in", "b in", "handler", "b out", "a out"}
+	if !slices.Equal(order, want) || err != nil || resp.Status != 204 {
+		t.Errorf("got %v, %v, want %v", order, err, want)
+	}
+	if bare := HandlerFunc(nil); Chain(bare) == nil {
+		t.Error("chain without filters: got nil")
+	}
+}
+
+func TestRequest_ResetKeepsNothing(t *testing.T) {
+	t.Parallel()
+	var r Request
+	conn := new(Conn)
+	r.Reset(conn, nil)
+	r.Header.Append("a", "1")
+	r.Trailer.Append("b", "2")
+	r.Method, r.Opaque, r.Record.Status = "GET", true, 200
+	r.Match.Params = append(r.Match.Params, Param{"id", "7"})
+	first := r.NewResponse(200)
+	first.Header.Append("c", "3")
+	first.Trailer.Append("d", "4")
+	first.SetBytes([]byte("hello"))
+	if second := r.NewResponse(500); second == first || second.Header.Len() != 0 {
+		t.Error("second response of an exchange shares memory with the first")
+	}
+	r.Reset(conn, nil)
+	if r.Header.Len()+r.Trailer.Len()+len(r.Match.Params) != 0 || r.Method != "" || r.Opaque || r.Record.Status != 0 || r.Body != NoBody {
+		t.Errorf("got %+v", r)
+	}
+	again := r.NewResponse(404)
+	if again != first {
+		t.Error("response memory was not used again")
+	}
+	if again.Status != 404 || again.Header.Len()+again.Trailer.Len() != 0 || again.Body != NoBody || again.bytes.rest != nil {
+		t.Errorf("got %+v", again)
+	}
+	if got := r.Match.Param("id"); got != "" {
+		t.Errorf("parameter of the exchange before: got %q", got)
+	}
+}
+
+func TestRequest_AllocatesNothingOnAWarmConnection(t *testing.T) {
+	var r Request
+	conn, body := new(Conn), []byte("hello")
+	got := testing.AllocsPerRun(100, func() {
+		r.Reset(conn, nil)
+		r.Header.Append("accept", "*/*")
+		_ = r.SetTarget("/index.html?a=b")
+		_ = r.SetAuthority("example.com:8080")
+		resp := r.NewResponse(200)
+		resp.Header.Append("content-type", "text/plain")
+		resp.SetBytes(body)
+	})
+	if got != 0 {
+		t.Errorf("got %v allocations, want 0", got)
+	}
+}
+
+func TestSetAuthority(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"Example.COM":         "example.com",
+		"example.com.":        "example.com",
+		"example.com.:8443":   "example.com",
+		"a_b-c.example:1":     "a_b-c.example",
+		"192.0.2.1:80":        "192.0.2.1",
+		"[::1]":               "::1",
+		"[0:0:0:0::0:1]:8080": "::1", // one spelling
+		"[2001:DB8::A]:443":   "2001:db8::a",
+	} {
+		var r Request
+		if err := r.SetAuthority(raw); err != nil || r.Host != want {
+			t.Errorf("%q: got %q, %v, want %q", raw, r.Host, err, want)
+		}
+	}
+	for _, raw := range []string{
+		"", ".", "..", "a..b", ".a", ":80", "a:", "a:x", "a:65536", "a:000080", "a:+1", "u@a", "a b", "a/b", "a\\b", "a%41", "ü", "a,b", "a\x00",
+		"[::1", "::1", "[1.2.3.4]", "[::1%25eth0]", "[::1%eth0]", "[::1]x", "[::1]:", "[]", "a:1:2", "\u212aa",
+	} {
+		r := Request{Host: "old"}
+		if err := r.SetAuthority(raw); err == nil || r.Host != "old" {
+			t.Errorf("%q: got host %q, %v, want an error", raw, r.Host, err)
+		}
+	}
+}
+
+func TestError_Text(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]*Error{
+		"internal fault":                     {},
+		"404 Not Found":                      {Fault: Client, Status: 404},
+		"no such page":                       {Status: 404, Title: "no such page"},
+		"404 Not Found: file does not exist": {Status: 404, Err: fs.ErrNotExist},
+		"file does not exist":                {Fault: Upstream, Err: fs.ErrNotExist},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if err := error(&Error{Err: fs.ErrNotExist}); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the cause is not found by errors.Is")
+	}
+	if e := Reason(431, "too many fields"); e.Fault != Client || e.Status != 431 || e.Error() != "431 Request Header Fields Too Large: too many fields" {
+		t.Errorf("got %v", e)
+	}
+}
+
+func TestRecord_ID(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[uint64]string{0: "0000000000000", 31: "000000000000z", 1<<64 - 1: "fzzzzzzzzzzzz"} {
+		if got := (&Record{Number: n}).ID(); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	if got := HTTP11.String() + HTTP3.String() + Proto(0).String() + Proto(99).String(); got != "HTTP/1.1HTTP/3.0HTTP/?HTTP/3.0" {
+		t.Errorf("got %s", got)
+	}
+	if got := Plugin.String() + Fault(4).String(); got != "plugininternal" {
+		t.Errorf("got %s", got)
+	}
+}
