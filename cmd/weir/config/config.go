@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // Pos is where in a file something was written. Line and Col count from 1, Col in
@@ -56,7 +58,7 @@ type Config struct {
 
 	// symbols keeps what was written where a value came from a variable, a file or
 	// a relative path, by the address of the field that holds the value.
-	symbols map[any]string
+	symbols map[any]*yaml.Node
 }
 
 // Listen has the sockets that clients connect to.
@@ -277,7 +279,7 @@ type FieldMatch struct {
 	Pos Pos
 	// Name is in lower case for header fields.
 	Name string
-	// Value may hold "*" for any text. It is empty when Present.
+	// Value may hold "*" for any text; it is "*" when Present.
 	Value string
 	// Present asks only that the name occurs.
 	Present bool
