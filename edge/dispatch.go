@@ -1,0 +1,164 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/edge/route"
+)
+
+// Dispatch implements exchange.Dispatcher: one request, from its route to its
+// observers.
+func (s *Server) Dispatch(r *exchange.Request) {
+	snap := s.acquire()
+	defer snap.release()
+	r.Record.Number = s.numbers.next()
+	rt, resp, err := snap.answer(r)
+	s.finish(snap, rt, r, resp, err)
+}
+
+// Reject implements exchange.Dispatcher for requests that are not well-formed.
+func (s *Server) Reject(r *exchange.Request, err error) {
+	snap := s.acquire()
+	defer snap.release()
+	r.Record.Number = s.numbers.next()
+	s.finish(snap, nil, r, nil, err)
+}
+
+func (s *Server) finish(snap *Snapshot, rt *Route, r *exchange.Request, resp *exchange.Response, err error) {
+	s.respond(snap, rt, r, resp, err)
+	r.Record.Took = time.Since(r.Record.Start)
+	for _, o := range snap.Observers {
+		o.Observe(r)
+	}
+	log := snap.Log
+	if rt != nil && rt.Log != nil {
+		log = rt.Log
+	}
+	if log != nil {
+		log.Observe(r)
+	}
+}
+
+var (
+	errNoSite   = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotFound, Err: errors.New("no site of that name")}
+	errWrongTLS = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("no site of that name on this connection")}
+	errPolicy   = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("site and connection differ in their client-certificate policy")}
+	errNoCert   = &exchange.Error{Fault: exchange.Client, Status: http.StatusForbidden, Title: "Client certificate required", Err: errors.New("no client certificate")}
+	errOpaque   = &exchange.Error{Fault: exchange.Client, Status: http.StatusBadRequest, Err: errors.New("path holds an encoded slash")}
+	errNoRoute  = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotFound, Err: errors.New("no route matches")}
+)
+
+// answer finds the route and runs its chain. A panic in it is one request's
+// misfortune, not the process's.
+func (snap *Snapshot) answer(r *exchange.Request) (rt *Route, resp *exchange.Response, err error) {
+	defer recovered(&err)
+	if r.Path == "*" { // OPTIONS * asks about the server itself (RFC 9110 §9.3.7)
+		resp := r.NewResponse(http.StatusNoContent)
+		resp.Header.Append("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		return nil, resp, nil
+	}
+	site := snap.Routes.Site(r.Host)
+	if site == nil {
+		if r.Conn.TLS != nil {
+			return nil, nil, errWrongTLS
+		}
+		return nil, nil, errNoSite
+	}
+	found := site.Match(r.Path, r.Method, asker{r})
+	if !found.OK {
+		if r.Method == http.MethodOptions && found.Allow != "" {
+			resp := r.NewResponse(http.StatusNoContent)
+			resp.Header.Append("allow", found.Allow)
+			return nil, resp, nil
+		}
+		return nil, nil, notFound(r, &found)
+	}
+	rt = found.Value
+	r.Record.Site, r.Record.Route = rt.Site, found.Pattern
+	if err := rt.admit(r); err != nil {
+		return rt, nil, err
+	}
+	r.Match.Prefix, r.Match.Rest = found.Prefix, found.Rest
+	for name, value := range found.Params() {
+		r.Match.Params = append(r.Match.Params, exchange.Param{Name: name, Value: value})
+	}
+	h := rt.Handler
+	if r.Conn.TLS == nil && rt.Plain != nil {
+		h = rt.Plain
+	}
+	resp, err = h.Handle(r)
+	return rt, resp, err
+}
+
+// admit says whether this connection may ask this route.
+func (rt *Route) admit(r *exchange.Request) error {
+	if r.Opaque && !rt.Raw {
+		return errOpaque
+	}
+	policy, verified := "", false
+	if t := r.Conn.TLS; t != nil {
+		policy, verified = t.Policy, len(t.Peer) > 0
+	}
+	switch {
+	case r.Conn.TLS == nil && rt.Plain != nil:
+		return nil // answered by the redirect to where the policy holds
+	case policy != rt.Policy:
+		return errPolicy
+	case rt.Require && !verified:
+		return errNoCert
+	}
+	return nil
+}
+
+// notFound tells a path that is not there from a method that is not taken.
+func notFound(r *exchange.Request, found *route.Found[*Route]) error {
+	if found.Allow == "" {
+		return errNoRoute
+	}
+	return &exchange.Error{
+		Fault: exchange.Client, Status: http.StatusMethodNotAllowed,
+		Fields: []exchange.Field{{Name: "allow", Value: found.Allow}},
+		Err:    fmt.Errorf("method %s is not taken here", r.Method),
+	}
+}
+
+// asker answers the route table's questions about a request. It is one pointer, so
+// that handing it over as an interface costs nothing.
+type asker struct{ r *exchange.Request }
+
+func (a asker) Satisfies(m *route.Matcher) bool {
+	if m.Part == route.Header {
+		for v := range a.r.Header.Values(m.Name) {
+			if m.Accepts(v) {
+				return true
+			}
+		}
+		return false
+	}
+	for rest := a.r.Query; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		if unescape(name) == m.Name && m.Accepts(unescape(value)) {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape decodes a query component; one that is broken is taken as it is.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	if d, err := url.QueryUnescape(s); err == nil {
+		return d
+	}
+	return s
+}

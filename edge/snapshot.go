@@ -1,0 +1,127 @@
+package edge
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/edge/route"
+)
+
+// Snapshot is one generation of the configuration, ready to serve. Whoever builds
+// it hands it to [Server.Apply] and does not touch it again.
+type Snapshot struct {
+	Listeners []Listener
+	Routes    *route.Table[*Route]
+	// TLS decides how a connection is secured, by what its ClientHello says. It may
+	// be nil when no listener is secure. It is called by many handshakes at once.
+	TLS func(*tls.ClientHelloInfo) (Security, error)
+	// Observers are told of every exchange, before those of its route.
+	Observers []exchange.Observer
+	// Log observes exchanges that have no route of their own, or one without Log.
+	Log exchange.Observer
+	// Errors are asked for pages after those of the route.
+	Errors []ErrorPage
+	// ServerField is the value of the Server field of responses; "" for none.
+	ServerField string
+	// Connections and ConnectionsPerClient limit what is open at a time; 0 is no
+	// limit. An IPv6 /64 is one client.
+	Connections, ConnectionsPerClient int
+	// Closers are called in order when the last exchange has ended.
+	Closers []func()
+
+	users atomic.Int64 // exchanges, and one for being current
+	once  sync.Once
+}
+
+// Listener is one address that clients connect to.
+type Listener struct {
+	Address string // as package listen takes it
+	Secure  bool   // TLS: HTTP/1.1 and HTTP/2 on TCP
+	HTTP3   bool   // and HTTP/3 on the UDP port of the same number
+	H2C     bool   // without TLS: HTTP/2 by prior knowledge as well
+	// Proxies are the networks whose connections begin with a PROXY header.
+	Proxies []netip.Prefix
+	Mode    uint32 // permissions of a unix socket; 0 leaves them
+}
+
+// Route is what the table finds for a request.
+type Route struct {
+	Site    string // name for logs and metrics
+	Pattern string
+	Origin  string // where it stands: "weir.yaml:12:3"
+	Handler exchange.Handler
+	// Plain answers in place of Handler what came without TLS; nil for no difference.
+	Plain exchange.Handler
+	// Policy names the client-certificate policy of the site; "" for none. A
+	// connection whose handshake was held to another one gets 421 (security P7).
+	Policy string
+	// Require says that the policy asks for a verified certificate.
+	Require bool
+	Raw     bool // takes paths with encoded slashes
+	Errors  []ErrorPage
+	Log     exchange.Observer // nil: the snapshot's; Silent: none
+}
+
+// Security is how one connection is secured.
+type Security struct {
+	Config *tls.Config // from BaseTLS, never changed
+	Policy string      // the client-certificate policy that Config enforces
+}
+
+// ErrorPage makes the response for errors of some statuses.
+type ErrorPage struct {
+	From, To int // statuses, inclusive
+	// Page makes the body. Its Status is replaced by the error's unless it is a
+	// redirect. An error makes weir's own page be sent.
+	Page func(r *exchange.Request, status int) (*exchange.Response, error)
+}
+
+// Silent is an observer that does nothing.
+var Silent exchange.Observer = silent{}
+
+type silent struct{}
+
+func (silent) Observe(*exchange.Request) {}
+
+// BaseTLS returns a new TLS configuration with what weir wants of every site:
+// full records (its writes are gathered below TLS), HTTP/2 before HTTP/1.1, and
+// Go's own choice of key exchanges, which has a post-quantum one first.
+func BaseTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion:                  tls.VersionTLS12,
+		NextProtos:                  []string{"h2", "http/1.1"},
+		DynamicRecordSizingDisabled: true,
+	}
+}
+
+// acquire returns the current snapshot and counts the caller in. Between loading
+// the pointer and counting, the snapshot may have been replaced and closed; so it
+// looks again.
+func (s *Server) acquire() *Snapshot {
+	for {
+		snap := s.current.Load()
+		snap.users.Add(1)
+		if s.current.Load() == snap {
+			return snap
+		}
+		snap.release()
+	}
+}
+
+func (snap *Snapshot) release() {
+	if snap.users.Add(-1) == 0 {
+		snap.Discard()
+	}
+}
+
+// Discard closes a snapshot that is not, or no longer, applied.
+func (snap *Snapshot) Discard() {
+	snap.once.Do(func() {
+		for _, end := range snap.Closers {
+			end()
+		}
+	})
+}
