@@ -75,8 +75,7 @@ func closedBy(ctx context.Context, conn *quic.Conn) string {
 	if ctx.Err() != nil || conn.Context().Err() == nil {
 		return ""
 	}
-	var app *quic.ApplicationError
-	if errors.As(context.Cause(conn.Context()), &app) {
+	if app, ok := errors.AsType[*quic.ApplicationError](context.Cause(conn.Context())); ok {
 		return "closed " + http3.ErrCode(app.ErrorCode).String()
 	}
 	return "closed"
