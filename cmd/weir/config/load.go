@@ -86,6 +86,8 @@ type reader struct {
 	global   *Config
 	snippets map[string]*snippet
 	symbols  map[any]*yaml.Node
+	// stop says that nodes are of no use, because they hold what is not supported.
+	stop bool
 	// work counts visited nodes, which imports can make more than the file has.
 	work int
 }

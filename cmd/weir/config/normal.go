@@ -2,6 +2,7 @@ package config
 
 import (
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -39,10 +40,23 @@ func bareNode(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Va
 // textNode is a scalar that is quoted if it must be.
 func textNode(s string) *yaml.Node {
 	n := bareNode(s)
-	if !plainSafe(s) {
+	switch {
+	case plainSafe(s):
+	case isLines(s):
+		n.Style = yaml.LiteralStyle
+	default:
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n
+}
+
+// isLines tells whether a text reads best as a block of lines.
+func isLines(s string) bool {
+	body, ok := strings.CutSuffix(s, "\n")
+	if !ok || body == "" || strings.HasSuffix(body, "\n") || strings.ContainsRune(" \t\n", rune(body[0])) {
+		return false
+	}
+	return !strings.ContainsFunc(body, func(c rune) bool { return c != '\n' && c != '\t' && needsEscape(c) })
 }
 
 // plainSafe tells whether a text may stand without quotes anywhere, also within

@@ -50,8 +50,9 @@ type object[T any] struct {
 	fields []field[T]
 	// short is the form that is no mapping.
 	short *shape[T]
-	// before may rewrite the mapping, aliases are keys that it takes away.
-	before  func(*reader, *yaml.Node) *yaml.Node
+	// before may rewrite the mapping, of which own is what it was before its imports
+	// were put in; aliases are keys that it takes away.
+	before  func(r *reader, n, own *yaml.Node) *yaml.Node
 	aliases []field[T]
 	// after checks what was read as a whole.
 	after func(*reader, *yaml.Node, *T)
@@ -84,11 +85,12 @@ func (o object[T]) read(r *reader, n *yaml.Node, v *T) {
 	}
 	switch {
 	case n.Kind == yaml.MappingNode:
+		own := n
 		if n = r.withImports(n); n == nil || !r.spend(n, len(n.Content)) {
 			return
 		}
 		if o.before != nil {
-			n = o.before(r, n)
+			n = o.before(r, n, own)
 		}
 		o.readFields(r, n, v)
 	case o.short != nil:
@@ -104,11 +106,12 @@ func (o object[T]) read(r *reader, n *yaml.Node, v *T) {
 
 func (o object[T]) readFields(r *reader, n *yaml.Node, v *T) {
 	found := 0
+	var missing []field[T]
 	for _, f := range o.fields {
 		key, value := entry(n, f.key)
 		if key == nil {
 			if f.required {
-				r.report(r.here, 1, "the key "+f.key+" is missing", f.doc)
+				missing = append(missing, f)
 			}
 			continue
 		}
@@ -121,12 +124,15 @@ func (o object[T]) readFields(r *reader, n *yaml.Node, v *T) {
 			f.read(r, value, v)
 		})
 	}
-	if found == len(n.Content)/2 {
-		return
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	misspelled := ""
+	for i := 0; found < len(n.Content)/2 && i+1 < len(n.Content); i += 2 {
 		if key := n.Content[i]; !o.has(key.Value) {
-			o.failUnknown(r, key)
+			misspelled += " " + o.failUnknown(r, key)
+		}
+	}
+	for _, f := range missing {
+		if !strings.Contains(misspelled+" ", " "+f.key+" ") {
+			r.report(r.here, 1, "the key "+f.key+" is missing", f.key+": "+f.doc)
 		}
 	}
 }
@@ -143,7 +149,8 @@ func (o object[T]) has(key string) bool {
 // comesLater names what the design of weir has and this version has not.
 var comesLater = [...]string{"proxy", "module", "filters", "plugins", "store", "acme"}
 
-func (o object[T]) failUnknown(r *reader, key *yaml.Node) {
+// failUnknown reports a key and gives the one that was probably meant, or "".
+func (o object[T]) failUnknown(r *reader, key *yaml.Node) string {
 	known := make([]string, 0, len(o.fields)+len(o.aliases)+1)
 	for _, f := range append(o.fields[:len(o.fields):len(o.fields)], o.aliases...) {
 		known = append(known, f.key)
@@ -151,14 +158,15 @@ func (o object[T]) failUnknown(r *reader, key *yaml.Node) {
 	for _, later := range comesLater {
 		if key.Value == later && (o.name == "configuration" || o.name == "site" || o.name == "route") {
 			r.fail(key, "remove it for now", "%s comes with a later version of weir", later)
-			return
+			return ""
 		}
 	}
-	hint := "the keys here are " + o.keys()
-	if near := nearest(key.Value, append(known, "import")); near != "" {
+	hint, near := "the keys here are "+o.keys(), nearest(key.Value, append(known, "import"))
+	if near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	r.fail(key, hint, "unknown key %q", short(key.Value))
+	return near
 }
 
 func (o object[T]) keys() string {

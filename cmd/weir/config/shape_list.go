@@ -64,11 +64,16 @@ func readList[T any](r *reader, n *yaml.Node, v *[]T, item shape[T]) {
 }
 
 func printList[T any](p *printer, count int, get func(int) *T, item shape[T]) *yaml.Node {
-	out := &yaml.Node{Kind: yaml.SequenceNode}
+	out := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 	for i := range count {
-		if n := item.print(p, get(i)); n != nil {
-			out.Content = append(out.Content, n)
+		n := item.print(p, get(i))
+		if n == nil {
+			continue
 		}
+		if n.Kind != yaml.ScalarNode {
+			out.Style = 0
+		}
+		out.Content = append(out.Content, n)
 	}
 	return out
 }

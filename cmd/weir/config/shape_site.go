@@ -23,12 +23,13 @@ var sitesShape = pairs[Site]{
 		extra := s.Hosts
 		s.Hosts = make([]Host, 0, 1+len(extra))
 		for name := range strings.SplitSeq(key.Value, ",") {
-			name, err := parseHost(strings.TrimSpace(name))
+			name = strings.TrimSpace(name)
+			host, err := parseHost(name)
 			if err != nil {
-				r.failValue(key, err)
+				r.failPart(key, name, err)
 				continue
 			}
-			s.Hosts = append(s.Hosts, Host{r.pos(key), name})
+			s.Hosts = append(s.Hosts, Host{r.pos(key), host})
 		}
 		s.Hosts = append(s.Hosts, extra...)
 	},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,58 +55,56 @@ func quieted(fields []field[Static]) []field[Static] {
 	return out
 }
 
-// staticAliases are staticOptions as keys of a rule. They are only described here:
-// gatherRoot moves them.
+// staticAliases are staticOptions as keys of a rule, which gatherRoot moves into root.
 var staticAliases = lift(staticOptions, func(*Rule) *Static { return new(Static) })
 
-// gatherRoot moves the options that stand beside root into it.
-func gatherRoot(r *reader, n *yaml.Node) *yaml.Node {
-	var rest, moved []*yaml.Node
+// gatherRoot moves the options that stand beside root into it. Where both have one,
+// what the rule itself says wins over what it imported.
+func gatherRoot(r *reader, n, own *yaml.Node) *yaml.Node {
+	out := *n
+	out.Content = nil
+	var moved []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if isStaticOption(n.Content[i].Value) {
 			moved = append(moved, n.Content[i], n.Content[i+1])
+		} else {
+			out.Content = append(out.Content, n.Content[i], n.Content[i+1])
 		}
 	}
 	if moved == nil {
 		return n
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !isStaticOption(n.Content[i].Value) {
-			rest = append(rest, n.Content[i], n.Content[i+1])
-		}
-	}
-	out := *n
-	out.Content = rest
-	key, root := entry(&out, "root")
-	if key == nil {
+	at := slices.IndexFunc(out.Content, func(c *yaml.Node) bool { return c.Value == "root" })
+	if at < 0 || at%2 == 1 {
 		for i := 0; i < len(moved); i += 2 {
 			r.fail(moved[i], "give the directory as root:", "%s goes with root, and there is none here", moved[i].Value)
 		}
 		return &out
 	}
+	key, root := out.Content[at], out.Content[at+1]
 	if isNull(root) {
 		return &out
 	}
 	long := yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: root.Line, Column: root.Column}
 	if root.Kind == yaml.MappingNode {
-		long.Content = append(long.Content, root.Content...)
+		long.Content = slices.Clone(root.Content)
 	} else {
 		dir := *key
 		dir.Value = "dir"
 		long.Content = append(long.Content, &dir, root)
 	}
 	for i := 0; i < len(moved); i += 2 {
-		if twice, _ := entry(&long, moved[i].Value); twice != nil {
-			r.fail(moved[i], "", "%s is already there in line %d", twice.Value, twice.Line)
-			continue
+		inner := slices.IndexFunc(long.Content, func(c *yaml.Node) bool { return c.Value == moved[i].Value })
+		switch ownOption := slices.Contains(own.Content, moved[i]); {
+		case inner < 0 || inner%2 == 1:
+			long.Content = append(long.Content, moved[i], moved[i+1])
+		case ownOption && slices.Contains(own.Content, root):
+			r.fail(moved[i], "", "%s is already there in line %d", moved[i].Value, long.Content[inner].Line)
+		case ownOption:
+			long.Content[inner], long.Content[inner+1] = moved[i], moved[i+1]
 		}
-		long.Content = append(long.Content, moved[i], moved[i+1])
 	}
-	for i, c := range rest {
-		if c == root {
-			rest[i] = &long
-		}
-	}
+	out.Content[at+1] = &long
 	return &out
 }
 

@@ -31,11 +31,9 @@ func (r *reader) collectSnippets(root *yaml.Node) {
 			r.snippets[key.Value] = &snippet{key: key, node: node}
 		}
 	}
-	r.path = append(r.path, step{key: "snippets"})
 	for i := 0; i+1 < len(all.Content); i += 2 {
 		r.follow(all.Content[i].Value, nil)
 	}
-	r.path = r.path[:0]
 }
 
 // follow walks the imports below a snippet. A circle is reported once, where it
@@ -47,9 +45,10 @@ func (r *reader) follow(name string, way []string) {
 	}
 	s.open = true
 	way = append(way, name)
-	r.path = append(r.path, step{key: name})
+	outer := r.path
+	r.path = []step{{key: "snippets"}, {key: name}}
 	r.followNode(s.node, way)
-	r.path = r.path[:len(r.path)-1]
+	r.path = outer
 	s.open, s.done = false, true
 }
 

@@ -15,6 +15,8 @@ const (
 	// maxSize and maxDepth bound what a file may cost to read.
 	maxSize  = 16 << 20
 	maxDepth = 64
+	// maxKey keeps keys within what YAML takes in one line.
+	maxKey = 256
 )
 
 // depthLimit makes the parser refuse deep nesting, which costs stack.
@@ -57,7 +59,9 @@ func (r *reader) parse() *yaml.Node {
 		return nil
 	}
 	root := first.Content[0]
-	r.checkSubset(root)
+	if r.checkSubset(root); r.stop {
+		return nil
+	}
 	return root
 }
 
@@ -91,6 +95,7 @@ func (r *reader) checkSubset(n *yaml.Node) {
 	const instead = "write shared settings once under snippets: and take them with import:"
 	switch {
 	case n.Kind == yaml.AliasNode:
+		r.stop = true
 		r.report(r.pos(n), 1+utf8.RuneCountInString(n.Value), "YAML aliases are not supported", instead)
 	case n.Anchor != "":
 		r.report(r.pos(n), 1+utf8.RuneCountInString(n.Anchor), "YAML anchors are not supported", instead)
@@ -109,8 +114,12 @@ func (r *reader) checkSubset(n *yaml.Node) {
 		first, twice := lines[key.Value]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			r.report(r.pos(key), 1, "a key must be a plain text", "")
+			r.stop = true
+			r.report(r.pos(key), 1, "a key must be a text", "a value that begins with { or [ must be quoted if it is no mapping or list")
+		case len(key.Value) > maxKey:
+			r.report(r.pos(key), 1, "a key longer than "+strconv.Itoa(maxKey)+" characters", "")
 		case key.Tag == "!!merge":
+			r.stop = true
 			r.report(r.pos(key), 2, "YAML merge keys are not supported", instead)
 		case twice:
 			r.fail(key, "", "the key %q is already there in line %d", short(key.Value), first)
@@ -148,6 +157,9 @@ func (r *reader) reportSyntax(err error) {
 		if one.Mark.Line > 0 {
 			at = Pos{Line: one.Mark.Line, Col: max(one.Mark.Column, 1)}
 		}
+	}
+	if line := []rune(r.src.line(at.Line)); at.Col <= len(line) && line[at.Col-1] == '\t' {
+		message = "tab character"
 	}
 	for _, w := range plainWords {
 		if !strings.Contains(message, w.says) {

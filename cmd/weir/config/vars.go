@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -81,4 +82,13 @@ func (r *reader) failInside(n *yaml.Node, part, hint, message string) {
 		return
 	}
 	r.fail(n, hint, "%s", message)
+}
+
+// failPart is failValue for a part of a scalar.
+func (r *reader) failPart(n *yaml.Node, part string, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		p = &problem{message: err.Error()}
+	}
+	r.failInside(n, part, p.hint, p.message)
 }

@@ -1,0 +1,394 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// lineWidth is what a line of brackets must fit; text is never broken.
+const lineWidth = 100
+
+// layout prints nodes in the usual form, with the comments of the text they come from.
+type layout struct {
+	src      *source
+	opaque   []span
+	comments []comment
+	next     int // the first comment that is not printed yet
+	lines    []outLine
+	line     strings.Builder // the line that is printed
+	at       int             // line of the source that has been printed last
+	fresh    bool            // a block begins, so a blank line is not wanted
+}
+
+type outLine struct{ code, comment string }
+
+func newLayout(src *source, root *yaml.Node) *layout {
+	l := &layout{src: src, fresh: true}
+	if root != nil {
+		l.opaque = src.opaqueSpans(root)
+		l.comments = src.comments(l.opaque)
+	}
+	return l
+}
+
+// document prints a whole file.
+func (l *layout) document(root *yaml.Node) {
+	const end = 1 << 30
+	if root.Kind == yaml.ScalarNode || len(root.Content) == 0 {
+		l.ownComments(root.Line, 0)
+		l.value(root, 0)
+	} else {
+		l.block(root, 0, end, 0)
+	}
+	l.ownComments(end, 0)
+}
+
+// bytes joins the lines and aligns comments at the ends of neighbouring ones.
+func (l *layout) bytes() []byte {
+	l.endLine()
+	var out strings.Builder
+	for i := 0; i < len(l.lines); {
+		run, width := i, 0
+		for ; run < len(l.lines) && l.lines[run].code != "" && l.lines[run].comment != ""; run++ {
+			width = max(width, utf8.RuneCountInString(l.lines[run].code))
+		}
+		if run == i {
+			out.WriteString(l.lines[i].code + l.lines[i].comment + "\n")
+			i++
+			continue
+		}
+		for ; i < run; i++ {
+			code := l.lines[i].code
+			out.WriteString(code + strings.Repeat(" ", width-utf8.RuneCountInString(code)+2) + l.lines[i].comment + "\n")
+		}
+	}
+	return []byte(out.String())
+}
+
+// endLine ends the line that is printed, with the comments that stood behind it.
+func (l *layout) endLine() {
+	if l.line.Len() == 0 {
+		return
+	}
+	var behind []string
+	for l.next < len(l.comments) && !l.comments[l.next].own && l.comments[l.next].line <= l.at {
+		behind = append(behind, l.comments[l.next].text)
+		l.next++
+	}
+	l.lines = append(l.lines, outLine{l.line.String(), strings.Join(behind, " ")})
+	l.line.Reset()
+	l.fresh = false
+}
+
+// ownComments prints the comments that stand before a line of the source, each in a
+// line, and the blank line before it, if there was one.
+func (l *layout) ownComments(before, indent int) {
+	for l.next < len(l.comments) && l.comments[l.next].line < before {
+		l.ownComment(indent)
+	}
+	if before <= len(l.src.starts) {
+		l.blank(before)
+	}
+}
+
+func (l *layout) ownComment(indent int) {
+	c := l.comments[l.next]
+	l.endLine()
+	l.next = slices.IndexFunc(l.comments, func(o comment) bool { return o.offset == c.offset }) + 1
+	l.blank(c.line)
+	l.lines = append(l.lines, outLine{comment: strings.Repeat(" ", indent) + c.text})
+	l.at, l.fresh = max(l.at, c.line), false
+}
+
+// blank keeps one blank line where the source had some before a line.
+func (l *layout) blank(line int) {
+	if l.fresh || line-1 <= l.at || strings.TrimSpace(l.src.line(line-1)) != "" {
+		return
+	}
+	l.endLine()
+	l.lines = append(l.lines, outLine{})
+	l.fresh = true
+}
+
+// block prints the entries of a mapping or list, each in a line of its own. The
+// comments before line limit, or byte end if that is not zero, that are not left of the
+// block belong to it.
+func (l *layout) block(n *yaml.Node, indent, limit, end int) {
+	stepping := 1
+	if n.Kind == yaml.MappingNode {
+		stepping = 2
+	}
+	for i := 0; i < len(n.Content); i += stepping {
+		until := limit
+		if i+stepping < len(n.Content) {
+			until = n.Content[i+stepping].Line
+		}
+		first := n.Content[i]
+		head := first
+		if last := n.Content[i+stepping-1]; l.isInline(last, indent) && last.Line > 0 && !isBlockText(last) {
+			head = last // comments between a key and its value go before the key
+		}
+		if l.line.Len() == indent && l.line.Len() > 0 {
+			// The first entry of an item stands behind its dash.
+		} else {
+			l.endLine()
+			l.ownComments(head.Line, indent)
+			l.line.WriteString(strings.Repeat(" ", indent))
+		}
+		l.at = max(l.at, first.Line)
+		if n.Kind == yaml.MappingNode {
+			l.key(first)
+			l.entry(n.Content[i+1], indent, until)
+		} else {
+			l.item(first, indent, until)
+		}
+	}
+	l.endLine()
+	for l.next < len(l.comments) {
+		c := l.comments[l.next]
+		if end > 0 && c.offset >= end || end == 0 && (c.line >= limit || c.column < n.Column) {
+			break
+		}
+		l.ownComment(indent)
+	}
+}
+
+// entry prints the value behind a key.
+func (l *layout) entry(v *yaml.Node, indent, until int) {
+	l.line.WriteString(":")
+	if l.isInline(v, indent) {
+		if v.Value != "" || v.Kind != yaml.ScalarNode || v.Style != 0 {
+			l.line.WriteString(" ")
+		}
+		l.value(v, indent+2)
+		return
+	}
+	end := l.closing(v)
+	l.endLine()
+	l.fresh = true
+	l.block(v, indent+2, until, end)
+	l.closed(end)
+}
+
+// item prints an item of a list.
+func (l *layout) item(v *yaml.Node, indent, until int) {
+	l.line.WriteString("- ")
+	if l.isInline(v, indent) {
+		l.value(v, indent+2)
+		return
+	}
+	end := l.closing(v)
+	l.block(v, indent+2, until, end)
+	l.closed(end)
+}
+
+// closing gives the end of brackets that are printed as a block, or 0, and moves the
+// comments behind the end to where the line is that is printed now.
+func (l *layout) closing(v *yaml.Node) int {
+	if v.Style&yaml.FlowStyle == 0 || v.Line == 0 {
+		return 0
+	}
+	end := l.flowEnd(l.src.offset(v.Line, v.Column))
+	line := 1 + strings.Count(l.src.text[:end], "\n")
+	i := slices.IndexFunc(l.comments, func(c comment) bool { return c.offset >= end && c.line == line })
+	if i >= l.next {
+		c := l.comments[i]
+		c.line, c.own = l.at, false
+		l.comments = slices.Insert(slices.Delete(l.comments, i, i+1), l.next, c)
+	}
+	return end
+}
+
+// closed notes that the source has been printed up to a closing bracket.
+func (l *layout) closed(end int) {
+	if end > 0 {
+		l.at = max(l.at, 1+strings.Count(l.src.text[:end], "\n"))
+	}
+}
+
+// isInline tells whether a value goes into the line of its key: texts, what is empty,
+// and brackets that were in one line and fit one.
+func (l *layout) isInline(v *yaml.Node, indent int) bool {
+	if v.Kind == yaml.ScalarNode || len(v.Content) == 0 {
+		return true
+	}
+	if v.Style&yaml.FlowStyle == 0 {
+		return false
+	}
+	if v.Line > 0 {
+		from := l.src.offset(v.Line, v.Column)
+		if strings.Contains(l.src.text[from:l.flowEnd(from)], "\n") {
+			return false
+		}
+	}
+	var b strings.Builder
+	if !flow(&b, v) {
+		return false
+	}
+	return max(utf8.RuneCountInString(l.line.String()), indent)+1+utf8.RuneCountInString(b.String()) <= lineWidth
+}
+
+// key prints a key, without quotes where they mean nothing.
+func (l *layout) key(k *yaml.Node) {
+	l.line.WriteString(keyText(k))
+}
+
+func keyText(k *yaml.Node) string {
+	if k.Style == 0 && k.Line > 0 && !strings.Contains(k.Value, "\n") || plainSafe(k.Value) && k.Value != "import" {
+		return k.Value
+	}
+	return quoted(k.Value)
+}
+
+// value prints a text, something empty, or brackets. indent is for the lines of a text.
+func (l *layout) value(v *yaml.Node, indent int) {
+	if v.Kind == yaml.ScalarNode && v.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && l.blockText(v, indent) {
+		return
+	}
+	flow(&l.line, v)
+	l.at = max(l.at, v.Line)
+	if v.Kind == yaml.ScalarNode && v.Line > 0 && v.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		end := l.src.closingQuote(l.src.offset(v.Line, v.Column))
+		l.at = max(l.at, v.Line+strings.Count(l.src.text[l.src.offset(v.Line, 1):end], "\n"))
+	}
+}
+
+func isBlockText(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
+}
+
+// blockText copies the lines of a literal or folded text as they are, but for their
+// indentation.
+func (l *layout) blockText(v *yaml.Node, indent int) bool {
+	if v.Line == 0 {
+		l.literal(v.Value, indent)
+		return true
+	}
+	b, ok := l.src.blockLines(v)
+	if !ok {
+		return false
+	}
+	header := "|"
+	if v.Style&yaml.FoldedStyle != 0 {
+		header = ">"
+	}
+	if first := strings.TrimLeft(v.Value, "\n"); first[0] == ' ' || v.Value[0] == '\n' {
+		header += "2"
+	}
+	switch body := strings.TrimRight(v.Value, "\n"); len(v.Value) - len(body) {
+	case 0:
+		header += "-"
+	case 1:
+	default:
+		return false // its end is made of blank lines; quotes show them better
+	}
+	l.line.WriteString(header)
+	l.at = max(l.at, v.Line)
+	l.endLine()
+	for i := b.first; i <= b.last; i++ {
+		line := l.src.line(i)
+		if len(line) <= b.indent {
+			l.lines = append(l.lines, outLine{})
+			continue
+		}
+		l.lines = append(l.lines, outLine{code: strings.Repeat(" ", indent) + line[b.indent:]})
+	}
+	l.at = max(l.at, b.last)
+	return true
+}
+
+// literal prints a text of lines that comes from no file.
+func (l *layout) literal(text string, indent int) {
+	l.line.WriteString("|")
+	l.endLine()
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		if line != "" {
+			line = strings.Repeat(" ", indent) + line
+		}
+		l.lines = append(l.lines, outLine{code: line})
+	}
+}
+
+// flow prints a value in one line. It gives false for one that cannot be.
+func flow(b *strings.Builder, v *yaml.Node) bool {
+	switch v.Kind {
+	case yaml.ScalarNode:
+		b.WriteString(scalarText(v))
+		return !isBlockText(v)
+	case yaml.SequenceNode:
+		b.WriteString("[")
+		for i, c := range v.Content {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if !flow(b, c) {
+				return false
+			}
+		}
+		b.WriteString("]")
+		return true
+	}
+	b.WriteString("{")
+	for i := 0; i+1 < len(v.Content); i += 2 {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		key, value := keyText(v.Content[i]), v.Content[i+1]
+		b.WriteString(key + ":")
+		if value.Value != "" || value.Kind != yaml.ScalarNode || value.Style != 0 {
+			b.WriteString(" ")
+		}
+		if !flow(b, value) {
+			return false
+		}
+	}
+	b.WriteString("}")
+	return true
+}
+
+// scalarText prints a text in one line, in the quotes it had: single ones only where
+// double ones would need escapes.
+func scalarText(v *yaml.Node) string {
+	switch {
+	case v.Style == 0 && !strings.Contains(v.Value, "\n"):
+		return v.Value
+	case v.Style&yaml.SingleQuotedStyle != 0 && strings.ContainsAny(v.Value, `"\`) && !strings.ContainsFunc(v.Value, needsEscape):
+		return "'" + strings.ReplaceAll(v.Value, "'", "''") + "'"
+	}
+	return quoted(v.Value)
+}
+
+func needsEscape(c rune) bool { return !unicode.IsPrint(c) }
+
+// quoted puts a text into double quotes.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteString(`\` + string(c))
+		case c == '\n':
+			b.WriteString(`\n`)
+		case c == '\t':
+			b.WriteString(`\t`)
+		case c == '\r':
+			b.WriteString(`\r`)
+		case !needsEscape(c):
+			b.WriteRune(c)
+		case c > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, c)
+		case c > 0xff:
+			fmt.Fprintf(&b, `\u%04X`, c)
+		default:
+			fmt.Fprintf(&b, `\x%02X`, c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
