@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -216,30 +215,15 @@ func TestServer_AnswersOverEveryProtocol(t *testing.T) {
 	}
 }
 
-// observed collects what observers are told.
-type observed struct {
-	mu      sync.Mutex
-	records []exchange.Record
-}
+// observed passes on what observers are told, which is after the client has its
+// answer.
+type observed chan exchange.Record
 
-func (o *observed) Observe(r *exchange.Request) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.records = append(o.records, r.Record)
-}
-
-func (o *observed) last(t testing.TB) exchange.Record {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.records) == 0 {
-		t.Fatal("nothing was observed")
-	}
-	return o.records[len(o.records)-1]
-}
+func (o observed) Observe(r *exchange.Request) { o <- r.Record }
 
 func TestRespond_ErrorsBecomePagesWithAnIncident(t *testing.T) {
 	t.Parallel()
-	f, seen := newFixture(t, Options{}), new(observed)
+	f, seen := newFixture(t, Options{}), make(observed, 1)
 	fail := func(err error) *Route {
 		return &Route{Site: "a.test", Handler: exchange.HandlerFunc(func(*exchange.Request) (*exchange.Response, error) { return nil, err })}
 	}
@@ -266,7 +250,7 @@ func TestRespond_ErrorsBecomePagesWithAnIncident(t *testing.T) {
 			if strings.Contains(body, "secret") || strings.Contains(body, "10.0.0.1") {
 				t.Errorf("/%s: the client learns too much: %s", path, body)
 			}
-			if rec := seen.last(t); rec.ID() != id || rec.Status != status || rec.Err == nil {
+			if rec := <-seen; rec.ID() != id || rec.Status != status || rec.Err == nil {
 				t.Errorf("/%s: recorded %s %d %v, want %s %d and an error", path, rec.ID(), rec.Status, rec.Err, id, status)
 			}
 			if path == "wait" && resp.Header.Get("Retry-After") != "3" {

@@ -77,6 +77,7 @@ type Conn struct {
 	Direct netip.AddrPort // the other end of the socket
 	Local  netip.AddrPort // our end of it
 	TLS    *TLS           // nil without TLS
+	AltSvc string         // what responses advertise in Alt-Svc (RFC 7838); "" for nothing
 }
 
 // TLS holds the facts of a finished handshake.
