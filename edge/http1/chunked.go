@@ -1,0 +1,74 @@
+package http1
+
+import (
+	"math"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
+
+// parseChunkLine reads a chunk-size line without its CRLF (RFC 9112 §7.1) and
+// returns the size and how many bytes of extensions follow it. The size is
+// 1*16HEXDIG and is followed by nothing or ";": the grammar allows space before
+// the semicolon, but no client sends it and peers disagree about it.
+func parseChunkLine(line []byte) (size int64, extensions int, bad *refusal) {
+	i := 0
+	var n uint64
+	for ; i < len(line); i++ {
+		d := unhex(line[i])
+		if d > 15 {
+			break
+		}
+		if i == 16 {
+			return 0, 0, refChunkRange
+		}
+		n = n<<4 | uint64(d)
+	}
+	switch {
+	case i == 0:
+		return 0, 0, refChunkSize
+	case n > math.MaxInt64:
+		return 0, 0, refChunkRange
+	case i < len(line) && line[i] != ';':
+		return 0, 0, refChunkSize
+	}
+	for _, c := range line[i:] {
+		if !exchange.ValueByte(c) {
+			if c == '\r' {
+				return 0, 0, refBareCR
+			}
+			return 0, 0, refChunkExt
+		}
+	}
+	return int64(n), len(line) - i, nil
+}
+
+func unhex(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 255
+}
+
+// trailerFate says what becomes of a trailer field (RFC 9110 §6.5.1): fields that
+// frame or route the message would be smuggling and are refused; fields that
+// change how it is processed or who asked for it come too late to be believed and
+// are dropped.
+func trailerFate(name string) (keep bool, bad *refusal) {
+	switch name {
+	case "content-length", "transfer-encoding", "host", "connection", "upgrade":
+		return false, refTrailerFrame
+	case "authorization", "cache-control", "content-encoding", "content-range",
+		"content-type", "cookie", "expect", "forwarded", "if-match", "if-modified-since",
+		"if-none-match", "if-range", "if-unmodified-since", "keep-alive", "max-forwards",
+		"origin", "pragma", "proxy-authenticate", "proxy-authorization", "proxy-connection",
+		"range", "set-cookie", "te", "trailer", "www-authenticate", "x-forwarded-for",
+		"x-forwarded-host", "x-forwarded-proto", "x-real-ip":
+		return false, nil
+	}
+	return true, nil
+}
