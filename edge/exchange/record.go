@@ -21,14 +21,18 @@ type Record struct {
 // ID returns the number as 13 letters and digits: the id of the request in
 // logs, and the incident id on error pages.
 func (r *Record) ID() string {
+	var b [idLen]byte
+	return string(r.appendID(b[:0]))
+}
+
+const idLen = 13 // of 5 bits each
+
+func (r *Record) appendID(b []byte) []byte {
 	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
-	var b [13]byte
-	n := r.Number
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = digits[n&31]
-		n >>= 5
+	for shift := 5 * (idLen - 1); shift >= 0; shift -= 5 {
+		b = append(b, digits[r.Number>>shift&31])
 	}
-	return string(b[:])
+	return b
 }
 
 // Observer is told of every finished exchange. It must not block, and must not

@@ -11,6 +11,12 @@ var class = func() (t [256]uint8) {
 		if b >= 0x20 && b != 0x7f || b == '\t' {
 			t[c] |= isValue
 		}
+		if alnum || contains("-._~/", b) {
+			t[c] |= isQuerySafe
+		}
+		if t[c]&isQuerySafe != 0 || contains("!$&'()*+,;=:@", b) {
+			t[c] |= isPathSafe
+		}
 	}
 	return t
 }()
@@ -18,6 +24,8 @@ var class = func() (t [256]uint8) {
 const (
 	isToken uint8 = 1 << iota
 	isValue
+	isPathSafe  // stands for itself in a path (RFC 3986 §3.3: pchar and "/")
+	isQuerySafe // stands for itself, and for nothing else, in a parameter of a query
 )
 
 func contains(s string, b byte) bool {
