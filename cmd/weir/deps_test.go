@@ -44,13 +44,16 @@ certs:           ; github.com/smallstep/truststore github.com/fsnotify/fsnotify
 cmd/weir/config: ; go.yaml.in/yaml/v4
 cmd/weir:        *; *
 
+edge/attack/clients:
 edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
 
-test: edge:      edge/attack edge/static edge/reply
+test: edge:                edge/static edge/reply; github.com/quic-go/quic-go golang.org/x/net
+test: edge/nethttp:        ; github.com/quic-go/qpack
+test: edge/attack/clients: ; github.com/quic-go/quic-go
 `
 
 // testOnly lists packages that only tests may import.
-var testOnly = []string{"edge/exchange/exchangetest", "edge/attack"}
+var testOnly = []string{"edge/exchange/exchangetest", "edge/attack", "edge/attack/clients"}
 
 // banned says what must never be reached from a package, over any number of steps.
 var banned = []struct{ from, module, why string }{
@@ -60,7 +63,6 @@ var banned = []struct{ from, module, why string }{
 	{"edge", "github.com/tetratelabs/wazero", "the edge runs no guests"},
 	{"edge", module + "/cmd", "arrows point down"},
 	{"edge", module + "/certs", "certs is a neighbour, wired by cmd/weir"},
-	{"edge/http1", "net/http/internal", "HTTP/1.1 is our own"},
 	{"certs", module + "/edge", "certs knows nobody"},
 	{"cmd/weir/config", module + "/edge", "configuration is plain data"},
 }

@@ -16,10 +16,16 @@ import (
 
 const module = "github.com/weirproxy/weir"
 
-// goroutines is the whole list of places that start goroutines: package, number
-// of starts (go statements, WaitGroup.Go, AfterFunc), who starts and who ends
-// them. The request path starts none. A package that is not listed starts none.
+// goroutines is the whole list of what starts goroutines: package, number of places
+// (go statements, WaitGroup.Go, AfterFunc), what they are and who ends them. No
+// request starts one over HTTP/1.1; over HTTP/2 and HTTP/3 the libraries below
+// start one per stream. A package that is not listed starts none.
 const goroutines = `
+certs           2  renewal of the internal CA, watch over certificate files: both end at Close
+cmd/weir        2  the admin server, ends at its close; the drain at the end of the process
+edge            7  an accept loop per socket, one goroutine per connection, the farewell to a UDP socket, three for Shutdown
+edge/http1      1  the sweeper, from the first connection to Shutdown or Close
+edge/nethttp   11  HTTP/2's server loop, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
 `
 
 // forbiddenNames are package names that say nothing, and so gather everything.
