@@ -1,0 +1,78 @@
+package certs
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/smallstep/truststore"
+)
+
+// Trust makes the machine trust the root in a PEM file: the system's store, and
+// those of Firefox, Chromium and Java where they are found. It may ask for a
+// password by sudo. It is for the command that the user gives, never for a start.
+// An error says what to type instead.
+func Trust(rootPEM string) error {
+	if err := checkRoot(rootPEM); err != nil {
+		return fmt.Errorf("trust: %w", err)
+	}
+	if err := truststore.InstallFile(rootPEM, truststore.WithFirefox(), truststore.WithJava()); err != nil {
+		return fmt.Errorf("trust %s: %s\nby hand: %s\nFirefox: Settings, Certificates, Authorities, Import", rootPEM, cause(err), trustCommand(rootPEM))
+	}
+	return nil
+}
+
+// Untrust undoes Trust.
+func Untrust(rootPEM string) error {
+	if err := checkRoot(rootPEM); err != nil {
+		return fmt.Errorf("untrust: %w", err)
+	}
+	if err := truststore.UninstallFile(rootPEM, truststore.WithFirefox(), truststore.WithJava()); err != nil {
+		return fmt.Errorf("untrust %s: %s\nby hand: remove the certificate named %q from the system's store", rootPEM, cause(err), "weir internal root")
+	}
+	return nil
+}
+
+// checkRoot refuses anything but one self-signed authority: a mistyped path must
+// not make the machine trust a certificate for everything.
+func checkRoot(path string) error {
+	b, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	all, err := parseCertificates(path, b)
+	if err != nil {
+		return err
+	}
+	root := all[0]
+	if len(all) != 1 || !root.IsCA || root.CheckSignatureFrom(root) != nil {
+		return fmt.Errorf("%s: not the certificate of one root", path)
+	}
+	if len(root.PermittedDNSDomains) == 0 {
+		return fmt.Errorf("%s: this root could vouch for any site; weir's own is bound to internal names", path)
+	}
+	return nil
+}
+
+// cause adds what a command of the system has said.
+func cause(err error) string {
+	var failed *truststore.CmdError
+	if errors.As(err, &failed) {
+		return strings.TrimSpace(err.Error() + ": " + strings.TrimSpace(string(failed.Out())))
+	}
+	return err.Error()
+}
+
+func trustCommand(path string) string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain " + path
+	case "windows":
+		return "certutil -addstore -f ROOT " + path
+	case "linux":
+		return "sudo cp " + path + " /usr/local/share/ca-certificates/weir.crt && sudo update-ca-certificates   (Debian, Ubuntu, Alpine)" +
+			"\n         sudo trust anchor " + path + "   (Fedora, RHEL, Arch)"
+	}
+	return "add " + path + " to the certificates that this system trusts"
+}
