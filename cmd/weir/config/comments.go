@@ -14,21 +14,23 @@ type comment struct {
 	offset       int // in bytes
 	text         string
 	own          bool // nothing else is in its line
+	after        int  // offset of the last node that begins before it
+	taken        bool // printed out of order
 }
 
 // span is a part of a text, in bytes.
 type span struct{ from, to int }
 
 // opaqueSpans finds quoted texts and the lines of block texts: what looks like a
-// comment or bracket there is none.
-func (s *source) opaqueSpans(n *yaml.Node) []span {
-	var spans []span
+// comment or bracket there is none. starts has the offsets of all nodes, in order.
+func (s *source) opaqueSpans(n *yaml.Node) (spans []span, starts []int) {
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
+		starts = append(starts, s.offset(n.Line, n.Column))
 		switch {
 		case n.Kind != yaml.ScalarNode:
 		case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
-			from := s.offset(n.Line, n.Column)
+			from := starts[len(starts)-1]
 			spans = append(spans, span{from, s.closingQuote(from)})
 		case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 			if b, ok := s.blockLines(n); ok {
@@ -41,24 +43,37 @@ func (s *source) opaqueSpans(n *yaml.Node) []span {
 	}
 	walk(n)
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
-	return spans
+	slices.Sort(starts)
+	return spans, starts
 }
 
-// offset gives the byte at a line and a column in characters.
+// offset gives the byte at a line and a column in characters. It is quick for places
+// that are asked for in their order, since a file may be one long line.
 func (s *source) offset(line, column int) int {
 	s.line(1) // finds the lines
 	if line > len(s.starts) {
 		return len(s.text)
 	}
-	at := s.starts[line-1]
-	if line == 1 && strings.HasPrefix(s.text, "\ufeff") {
-		at += len("\ufeff")
+	if s.known.line != line || s.known.column > column {
+		s.known.line, s.known.column, s.known.offset = line, 1, s.starts[line-1]
+		if line == 1 && strings.HasPrefix(s.text, "\ufeff") {
+			s.known.offset += len("\ufeff")
+		}
 	}
-	for range column - 1 {
-		_, size := utf8.DecodeRuneInString(s.text[at:])
-		at += size
+	for ; s.known.column < column; s.known.column++ {
+		_, size := utf8.DecodeRuneInString(s.text[s.known.offset:])
+		s.known.offset += size
 	}
-	return at
+	return s.known.offset
+}
+
+// lineOf gives the line that a byte is in.
+func (s *source) lineOf(offset int) int {
+	i, exact := slices.BinarySearch(s.starts, offset)
+	if exact {
+		return i + 1
+	}
+	return i
 }
 
 // closingQuote gives the byte behind the quoted text that begins at from.
@@ -114,8 +129,8 @@ func (s *source) blockLines(n *yaml.Node) (block, bool) {
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// comments finds the comments of a text outside of spans.
-func (s *source) comments(opaque []span) []comment {
+// comments finds the comments of a text.
+func (s *source) comments(opaque []span, nodes []int) []comment {
 	s.line(1)
 	var found []comment
 	for i, start := range s.starts {
@@ -133,8 +148,12 @@ func (s *source) comments(opaque []span) []comment {
 			}
 			if s.text[at] == '#' && (at == start || s.text[at-1] == ' ' || s.text[at-1] == '\t' || strings.HasPrefix(s.text[start:], "\ufeff#")) {
 				text := strings.TrimRight(s.text[at:end], " \t\r\n")
-				found = append(found, comment{line: i + 1, column: at - start + 1, offset: at, text: text,
-					own: strings.Trim(s.text[start:at], " \t\ufeff") == ""})
+				c := comment{line: i + 1, column: at - start + 1, offset: at, text: text,
+					own: strings.Trim(s.text[start:at], " \t\ufeff") == ""}
+				if before, _ := slices.BinarySearch(nodes, at); before > 0 {
+					c.after = nodes[before-1]
+				}
+				found = append(found, c)
 				break
 			}
 		}

@@ -20,7 +20,9 @@ type excerpt struct {
 // source gives lines of a file by their number.
 type source struct {
 	text   string
-	starts []int // byte offsets of the lines; made when the first mistake is met
+	starts []int // byte offsets of the lines; made when they are first needed
+	// known is the place that offset found last.
+	known struct{ line, column, offset int }
 }
 
 func (s *source) line(n int) string {

@@ -22,6 +22,8 @@ type layout struct {
 	lines    []outLine
 	line     strings.Builder // the line that is printed
 	at       int             // line of the source that has been printed last
+	seen     int             // offset of the node that has been printed last
+	tail     []string        // comments for the end of the line that is printed
 	fresh    bool            // a block begins, so a blank line is not wanted
 }
 
@@ -30,8 +32,9 @@ type outLine struct{ code, comment string }
 func newLayout(src *source, root *yaml.Node) *layout {
 	l := &layout{src: src, fresh: true}
 	if root != nil {
-		l.opaque = src.opaqueSpans(root)
-		l.comments = src.comments(l.opaque)
+		var nodes []int
+		l.opaque, nodes = src.opaqueSpans(root)
+		l.comments = src.comments(l.opaque, nodes)
 	}
 	return l
 }
@@ -75,14 +78,19 @@ func (l *layout) endLine() {
 	if l.line.Len() == 0 {
 		return
 	}
-	var behind []string
-	for l.next < len(l.comments) && !l.comments[l.next].own && l.comments[l.next].line <= l.at {
-		behind = append(behind, l.comments[l.next].text)
+	for l.next < len(l.comments) {
+		c := &l.comments[l.next]
+		if !c.taken {
+			if c.own || c.line > l.at || c.after > l.seen {
+				break
+			}
+			l.tail = append(l.tail, c.text)
+		}
 		l.next++
 	}
-	l.lines = append(l.lines, outLine{l.line.String(), strings.Join(behind, " ")})
+	l.lines = append(l.lines, outLine{l.line.String(), strings.Join(l.tail, " ")})
 	l.line.Reset()
-	l.fresh = false
+	l.tail, l.fresh = nil, false
 }
 
 // ownComments prints the comments that stand before a line of the source, each in a
@@ -97,9 +105,14 @@ func (l *layout) ownComments(before, indent int) {
 }
 
 func (l *layout) ownComment(indent int) {
-	c := l.comments[l.next]
 	l.endLine()
-	l.next = slices.IndexFunc(l.comments, func(o comment) bool { return o.offset == c.offset }) + 1
+	if l.next == len(l.comments) {
+		return
+	}
+	c := l.comments[l.next]
+	if l.next++; c.taken {
+		return
+	}
 	l.blank(c.line)
 	l.lines = append(l.lines, outLine{comment: strings.Repeat(" ", indent) + c.text})
 	l.at, l.fresh = max(l.at, c.line), false
@@ -140,7 +153,7 @@ func (l *layout) block(n *yaml.Node, indent, limit, end int) {
 			l.ownComments(head.Line, indent)
 			l.line.WriteString(strings.Repeat(" ", indent))
 		}
-		l.at = max(l.at, first.Line)
+		l.print(first)
 		if n.Kind == yaml.MappingNode {
 			l.key(first)
 			l.entry(n.Content[i+1], indent, until)
@@ -155,6 +168,13 @@ func (l *layout) block(n *yaml.Node, indent, limit, end int) {
 			break
 		}
 		l.ownComment(indent)
+	}
+}
+
+// print notes that a node is printed.
+func (l *layout) print(n *yaml.Node) {
+	if n.Line > 0 {
+		l.at, l.seen = max(l.at, n.Line), max(l.seen, l.src.offset(n.Line, n.Column))
 	}
 }
 
@@ -187,19 +207,17 @@ func (l *layout) item(v *yaml.Node, indent, until int) {
 	l.closed(end)
 }
 
-// closing gives the end of brackets that are printed as a block, or 0, and moves the
-// comments behind the end to where the line is that is printed now.
+// closing gives the end of brackets that are printed as a block, or 0, and puts the
+// comment behind that end into the line that is printed now, since no other will do.
 func (l *layout) closing(v *yaml.Node) int {
 	if v.Style&yaml.FlowStyle == 0 || v.Line == 0 {
 		return 0
 	}
 	end := l.flowEnd(l.src.offset(v.Line, v.Column))
-	line := 1 + strings.Count(l.src.text[:end], "\n")
-	i := slices.IndexFunc(l.comments, func(c comment) bool { return c.offset >= end && c.line == line })
-	if i >= l.next {
-		c := l.comments[i]
-		c.line, c.own = l.at, false
-		l.comments = slices.Insert(slices.Delete(l.comments, i, i+1), l.next, c)
+	i, _ := slices.BinarySearchFunc(l.comments, end, func(c comment, at int) int { return c.offset - at })
+	if i < len(l.comments) && i >= l.next && l.comments[i].line == l.src.lineOf(end-1) && !l.comments[i].taken {
+		l.comments[i].taken = true
+		l.tail = append(l.tail, l.comments[i].text)
 	}
 	return end
 }
@@ -207,7 +225,7 @@ func (l *layout) closing(v *yaml.Node) int {
 // closed notes that the source has been printed up to a closing bracket.
 func (l *layout) closed(end int) {
 	if end > 0 {
-		l.at = max(l.at, 1+strings.Count(l.src.text[:end], "\n"))
+		l.at, l.seen = max(l.at, l.src.lineOf(end-1)), max(l.seen, end)
 	}
 }
 
@@ -251,10 +269,15 @@ func (l *layout) value(v *yaml.Node, indent int) {
 		return
 	}
 	flow(&l.line, v)
-	l.at = max(l.at, v.Line)
-	if v.Kind == yaml.ScalarNode && v.Line > 0 && v.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-		end := l.src.closingQuote(l.src.offset(v.Line, v.Column))
-		l.at = max(l.at, v.Line+strings.Count(l.src.text[l.src.offset(v.Line, 1):end], "\n"))
+	if l.print(v); v.Line == 0 {
+		return
+	}
+	from := l.src.offset(v.Line, v.Column)
+	switch {
+	case v.Kind != yaml.ScalarNode:
+		l.closed(l.flowEnd(from))
+	case v.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		l.closed(l.src.closingQuote(from))
 	}
 }
 
@@ -288,7 +311,7 @@ func (l *layout) blockText(v *yaml.Node, indent int) bool {
 		return false // its end is made of blank lines; quotes show them better
 	}
 	l.line.WriteString(header)
-	l.at = max(l.at, v.Line)
+	l.print(v)
 	l.endLine()
 	for i := b.first; i <= b.last; i++ {
 		line := l.src.line(i)

@@ -32,6 +32,18 @@ var versionField = at("min_version", "Oldest TLS version accepted.", minVersion,
 
 var authField = at("client_auth", "Ask clients for a certificate.", ptr(clientAuthShape), func(t *TLS) **ClientAuth { return &t.ClientAuth })
 
+// siteAuthField says so where a site does not ask although the default is to ask.
+var siteAuthField = func() field[TLS] {
+	f := authField
+	f.print = func(p *printer, t *TLS) *yaml.Node {
+		if t.ClientAuth == nil && t.Mode != "off" && p.config != nil && p.config.TLS.ClientAuth != nil {
+			return textNode("off")
+		}
+		return authField.print(p, t)
+	}
+	return f
+}()
+
 var globalTLSShape = object[TLS]{
 	name: "tls_defaults", doc: "Defaults for the TLS of all sites.",
 	pos: func(t *TLS) *Pos { return &t.Pos }, fields: []field[TLS]{versionField, authField},
@@ -52,7 +64,7 @@ var tlsShape = object[TLS]{
 			}},
 		at("cert", "File with the certificate and its chain, in PEM.", place("a certificate file"), func(t *TLS) *string { return &t.Cert }),
 		at("key", "File with the private key, in PEM.", place("a key file"), func(t *TLS) *string { return &t.Key }),
-		versionField, authField,
+		versionField, siteAuthField,
 	},
 	after: func(r *reader, n *yaml.Node, t *TLS) {
 		dropAuth(t)

@@ -99,8 +99,9 @@ func (r *reader) checkSubset(n *yaml.Node) {
 		r.report(r.pos(n), 1+utf8.RuneCountInString(n.Value), "YAML aliases are not supported", instead)
 	case n.Anchor != "":
 		r.report(r.pos(n), 1+utf8.RuneCountInString(n.Anchor), "YAML anchors are not supported", instead)
-	case n.Style&yaml.TaggedStyle != 0:
-		r.report(r.pos(n), utf8.RuneCountInString(n.Tag), "YAML tags are not supported", "leave the tag out; weir knows the type of every setting")
+	case strings.HasPrefix(r.src.text[r.src.offset(n.Line, n.Column):], "!"):
+		r.stop = true
+		r.report(r.pos(n), 1, "YAML tags are not supported", "leave the tag out; weir knows the type of every setting")
 	}
 	if n.Kind != yaml.MappingNode {
 		for _, c := range n.Content {
@@ -145,6 +146,7 @@ var plainWords = []struct{ says, message, hint string }{
 	{"could not find expected ':'", `a key without ":"`, `write "key: value", with a space behind the colon`},
 	{"unexpected end of stream", "the quoted text is not closed", "close it with the quote it began with"},
 	{"unknown escape", "an escape that YAML does not know", `in double quotes write "\\" for one backslash, or use single quotes`},
+	{"expected node content", "a value is missing", `what was opened with "[" or "{" must be closed`},
 	{"unknown anchor", "YAML aliases are not supported", "write shared settings once under snippets: and take them with import:; quote a value that begins with *"},
 }
 
@@ -157,6 +159,12 @@ func (r *reader) reportSyntax(err error) {
 		if one.Mark.Line > 0 {
 			at = Pos{Line: one.Mark.Line, Col: max(one.Mark.Column, 1)}
 		}
+	}
+	// The end of the text may lie in a line that is not there.
+	if at.Line > 1 && r.src.line(at.Line) == "" {
+		for at.Line--; at.Line > 1 && strings.TrimSpace(r.src.line(at.Line)) == ""; at.Line-- {
+		}
+		at.Col = utf8.RuneCountInString(r.src.line(at.Line)) + 1
 	}
 	if line := []rune(r.src.line(at.Line)); at.Col <= len(line) && line[at.Col-1] == '\t' {
 		message = "tab character"
