@@ -35,18 +35,47 @@ func AcceptsEncoding(header, coding string) int {
 // Accept-Encoding fields joined, or "" where that is the plain content. Among
 // equals the first offer wins, and every offer wins over plain content. Plain
 // content is also the answer where nothing is acceptable: a client that refuses
-// everything is better served than told 406. It does not allocate.
+// everything is better served than told 406. Offers beyond the eighth are not
+// looked at. It reads the header once and does not allocate.
 func PreferEncoding(header string, offers ...string) string {
-	if header == "" {
-		return ""
+	const unsaid = -1
+	star, identity := unsaid, unsaid
+	var said [8]int // weights plus one, so that 0 is unsaid
+	offers = offers[:min(len(offers), len(said))]
+	for header != "" {
+		var item string
+		item, header = nextItem(header)
+		name, params := cutParams(item)
+		switch {
+		case name == "*":
+			if star == unsaid {
+				star = weight(params)
+			}
+			continue
+		case identity == unsaid && equalFold(name, "identity"):
+			identity = weight(params)
+		}
+		for i, offer := range offers {
+			if said[i] == 0 && sameCoding(name, offer) {
+				said[i] = 1 + weight(params)
+			}
+		}
+	}
+	star = max(star, 0)
+	if identity == unsaid {
+		identity = star
 	}
 	best, bestQ := "", 0
-	for _, offer := range offers {
-		if q := AcceptsEncoding(header, offer); q > bestQ {
+	for i, offer := range offers {
+		q := said[i] - 1
+		if q == unsaid {
+			q = star
+		}
+		if q > bestQ {
 			best, bestQ = offer, q
 		}
 	}
-	if bestQ > 0 && AcceptsEncoding(header, "identity") > bestQ {
+	if identity > bestQ {
 		return ""
 	}
 	return best
@@ -100,19 +129,34 @@ func PreferMedia(header string, offers ...string) string {
 
 // nextItem cuts the first member off a comma-separated list. A comma inside a
 // quoted string does not count.
-func nextItem(list string) (item, rest string) {
+func nextItem(list string) (item, rest string) { return nextOf(list, ',') }
+
+func nextOf(list string, separator byte) (item, rest string) {
+	end := strings.IndexByte(list, separator)
+	if end < 0 {
+		return trimSpace(list), ""
+	}
+	if strings.IndexByte(list[:end], '"') >= 0 {
+		if end = unquotedIndex(list, separator); end < 0 {
+			return trimSpace(list), ""
+		}
+	}
+	return trimSpace(list[:end]), list[end+1:]
+}
+
+func unquotedIndex(s string, separator byte) int {
 	quoted := false
-	for i := 0; i < len(list); i++ {
-		switch c := list[i]; {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '"':
 			quoted = !quoted
 		case c == '\\' && quoted:
 			i++
-		case c == ',' && !quoted:
-			return trimSpace(list[:i]), list[i+1:]
+		case c == separator && !quoted:
+			return i
 		}
 	}
-	return trimSpace(list), ""
+	return -1
 }
 
 func cutParams(item string) (name, params string) {
@@ -125,27 +169,12 @@ func cutParams(item string) (name, params string) {
 func weight(params string) int {
 	for params != "" {
 		var p string
-		p, params = nextParam(params)
+		p, params = nextOf(params, ';')
 		if len(p) >= 2 && (p[0] == 'q' || p[0] == 'Q') && p[1] == '=' {
 			return parseWeight(p[2:])
 		}
 	}
 	return 1000
-}
-
-func nextParam(params string) (param, rest string) {
-	quoted := false
-	for i := 0; i < len(params); i++ {
-		switch c := params[i]; {
-		case c == '"':
-			quoted = !quoted
-		case c == '\\' && quoted:
-			i++
-		case c == ';' && !quoted:
-			return trimSpace(params[:i]), params[i+1:]
-		}
-	}
-	return trimSpace(params), ""
 }
 
 // parseWeight reads ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3"0" ] ).

@@ -123,10 +123,27 @@ func FuzzAccept(f *testing.F) {
 		if got := PreferEncoding(header, "br", "gzip"); got != "" && AcceptsEncoding(header, got) == 0 {
 			t.Fatalf("PreferEncoding(%q) = %q, which is not acceptable", header, got)
 		}
+		if got, want := PreferEncoding(header, "br", "gzip"), preferSlowly(header, "br", "gzip"); got != want {
+			t.Fatalf("PreferEncoding(%q) = %q, want %q by AcceptsEncoding", header, got, want)
+		}
 		if got := PreferMedia(header, "text/html", "text/plain"); got != "" && AcceptsMedia(header, got) == 0 {
 			t.Fatalf("PreferMedia(%q) = %q, which is not acceptable", header, got)
 		}
 	})
+}
+
+// preferSlowly says by AcceptsEncoding what PreferEncoding should find.
+func preferSlowly(header string, offers ...string) string {
+	best, bestQ := "", 0
+	for _, offer := range offers {
+		if q := AcceptsEncoding(header, offer); q > bestQ {
+			best, bestQ = offer, q
+		}
+	}
+	if AcceptsEncoding(header, "identity") > bestQ {
+		return ""
+	}
+	return best
 }
 
 func isASCII(s string) bool {

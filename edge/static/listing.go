@@ -188,7 +188,7 @@ func (h *Handler) readDir(p *page) error {
 // item tells what base in the directory dir is, if it exists for clients.
 func (h *Handler) item(root *os.Root, dir, base string) (item, bool) {
 	name := dir + "/" + base
-	if h.hidden(name) {
+	if h.hidden(name) || !reachable(base) {
 		return item{}, false
 	}
 	info, err := root.Lstat(name[1:])
@@ -203,6 +203,12 @@ func (h *Handler) item(root *os.Root, dir, base string) (item, bool) {
 		it.size = info.Size()
 	}
 	return it, true
+}
+
+// reachable tells whether a request can name a file at all: canonical paths hold
+// neither control characters nor backslashes.
+func reachable(base string) bool {
+	return strings.IndexFunc(base, func(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' }) < 0
 }
 
 // arrange sorts: directories first, then by the column asked for, then by name.
