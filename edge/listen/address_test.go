@@ -1,7 +1,11 @@
 package listen
 
 import (
+	"errors"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -82,4 +86,31 @@ func FuzzKey(f *testing.F) {
 			t.Errorf("Key(%q) = %q, whose key is %q, %v", s, key, again, err)
 		}
 	})
+}
+
+// What root, or a machine with few limits, cannot provoke.
+func TestExplain_SaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	port80, socket := &address{port: 80}, &address{kind: kindUnix, path: "/run/weir/s"}
+	for _, c := range []struct {
+		a     *address
+		errno syscall.Errno
+		want  []string
+	}{
+		{port80, syscall.EACCES, []string{"listen tcp :80: permission denied: ", "CAP_NET_BIND_SERVICE", "setcap cap_net_bind_service=+ep /", "AmbientCapabilities=", "higher port"}},
+		{port80, syscall.EMFILE, []string{"LimitNOFILE="}},
+		{socket, syscall.EACCES, []string{"listen unix:/run/weir/s: permission denied: ", "directory"}},
+		{port80, syscall.EIO, []string{"listen tcp :80: ", "input/output error"}},
+	} {
+		network := "tcp"
+		if c.a.kind == kindUnix {
+			network = ""
+		}
+		got := explain(c.a, network, &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", c.errno)})
+		for _, want := range c.want {
+			if !strings.Contains(got.Error(), want) || !errors.Is(got, c.errno) {
+				t.Errorf("explain(%v) = %q; want %q in it, and the cause", c.errno, got, want)
+			}
+		}
+	}
 }

@@ -137,6 +137,9 @@ func (o *Opener) tcp(a *address) (*Socket, error) {
 	if inheritsKeepAlive {
 		lc.KeepAliveConfig.Enable = false
 	}
+	// Go would choose Multipath TCP, on whose listeners older kernels refuse the
+	// options of keep-alive.
+	lc.SetMultipathTCP(false)
 	network := a.network(true)
 	l, err := lc.Listen(context.Background(), network, a.key())
 	if err != nil {
@@ -173,8 +176,7 @@ func explain(a *address, network string, err error) error {
 	}
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
-		var dns *net.DNSError
-		if errors.As(err, &dns) {
+		if _, ok := errors.AsType[*net.DNSError](err); ok {
 			return fmt.Errorf("%s: host name %q has no address: %w", where, a.host, err)
 		}
 		return fmt.Errorf("%s: %w", where, err)

@@ -28,12 +28,12 @@ func TestTrusted_Contains(t *testing.T) {
 			t.Errorf("ParseTrusted(%q): %v", c.list, err)
 			continue
 		}
-		for _, s := range strings.Fields(c.in) {
+		for s := range strings.FieldsSeq(c.in) {
 			if !set.Contains(netip.MustParseAddr(s)) {
 				t.Errorf("%q holds %s: false; want true", c.list, s)
 			}
 		}
-		for _, s := range strings.Fields(c.out) {
+		for s := range strings.FieldsSeq(c.out) {
 			if set.Contains(netip.MustParseAddr(s)) {
 				t.Errorf("%q holds %s: true; want false", c.list, s)
 			}
@@ -91,7 +91,7 @@ func FuzzTrusted(f *testing.F) {
 			return
 		}
 		want := false
-		for _, s := range strings.Fields(list) {
+		for s := range strings.FieldsSeq(list) {
 			one, err := listen.ParseTrusted([]string{s})
 			if err != nil {
 				t.Fatalf("%q is refused alone: %v", s, err)
