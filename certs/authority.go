@@ -14,6 +14,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -35,7 +36,13 @@ type lives struct{ intermediate, leaf, backdate time.Duration }
 // newRoot makes a root that can vouch for internal names only: whoever trusts it,
 // and whoever steals it, cannot use it for the sites of others.
 func newRoot(now time.Time, backdate time.Duration) (*authority, error) {
+	if now.Year() < 2000 {
+		// A root of 1970, from a machine without a clock of its own, would be expired
+		// as soon as the time is known.
+		return nil, fmt.Errorf("make root: this machine's clock says %s", now.UTC().Format(time.DateOnly))
+	}
 	host, _ := os.Hostname()
+	host = strings.ToValidUTF8(host[:min(len(host), 32)], "") // a common name has 64 characters at most
 	t := &x509.Certificate{
 		Subject:     pkix.Name{Organization: []string{"weir"}, CommonName: "weir internal root " + host + " " + now.UTC().Format(time.DateOnly)},
 		NotBefore:   now.Add(-backdate),

@@ -49,7 +49,7 @@ func readCAs(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	cas, err := parseCertificates(path, b)
+	cas, err := parseCertificates(path, b, false)
 	if err != nil {
 		return nil, err
 	}

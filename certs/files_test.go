@@ -36,6 +36,8 @@ func TestLoadPair_ChecksWhatItReads(t *testing.T) {
 	}{
 		{"chain", bytes.Join([][]byte{a.certPEM(), between.certPEM()}, nil), a.keyPEM(t), "", ""},
 		{"one file", both, nil, "", ""},
+		{"one file, damaged", append(bytes.Clone(both), damaged...), nil, "one is damaged", ""},
+		{"one file, no certificate", a.keyPEM(t), nil, "there is no certificate", ""},
 		{"text between", append([]byte("subject=a\n"), a.certPEM()...), a.keyPEM(t), "", ""},
 		{"key of another", a.certPEM(), b.keyPEM(t), "do not belong together", ""},
 		{"issuer first", bytes.Join([][]byte{between.certPEM(), a.certPEM()}, nil), a.keyPEM(t), "belongs to certificate 2 of the file: put that one first", ""},

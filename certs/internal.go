@@ -141,7 +141,9 @@ func (c *Internal) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate,
 }
 
 // Issue returns a certificate for the names, made now or kept from before, with
-// its chain up to the root. All must be internal; at most 100.
+// its chain up to the root. All must be internal; at most 100. OpenSSL and curl
+// refuse a wildcard of two labels (*.localhost, *.lan): for a site of such a name
+// issue for the name that was asked for.
 func (c *Internal) Issue(names ...string) (*tls.Certificate, error) {
 	var l *leaf
 	if len(names) == 1 {

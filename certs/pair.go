@@ -31,36 +31,18 @@ func readPair(certPath, keyPath string) (*loaded, error) {
 			return nil, err
 		}
 	}
-	chainPEM := certPEM
-	if keyPath == certPath {
-		chainPEM = onlyCertificates(certPEM)
-	}
-	chain, err := parseCertificates(certPath, chainPEM)
+	chain, err := parseCertificates(certPath, certPEM, keyPath == certPath)
 	if err != nil {
 		return nil, swapHint(err, certPEM, keyPEM)
 	}
 	if err := checkKey(keyPath, keyPEM); err != nil {
 		return nil, err
 	}
-	cert, err := tls.X509KeyPair(chainPEM, keyPEM)
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return nil, keyHint(certPath, keyPath, chain, keyPEM, err)
 	}
 	return &loaded{&cert, warningsOf(certPath, keyPath, chain)}, nil
-}
-
-// onlyCertificates leaves the key out of a file that holds both.
-func onlyCertificates(b []byte) []byte {
-	var out []byte
-	for {
-		var block *pem.Block
-		if block, b = pem.Decode(b); block == nil {
-			return out
-		}
-		if block.Type == "CERTIFICATE" {
-			out = append(out, pem.EncodeToMemory(block)...)
-		}
-	}
 }
 
 func checkKey(path string, b []byte) error {

@@ -42,18 +42,23 @@ func fileHint(err error) error {
 }
 
 // parseCertificates reads all of a PEM file as certificates. Text between blocks
-// is allowed, as in bundles; a block that is damaged or of another kind is not,
-// though encoding/pem would pass over it in silence.
-func parseCertificates(path string, b []byte) ([]*x509.Certificate, error) {
+// is allowed, as in bundles; a block that is damaged is not, though encoding/pem
+// would pass over it in silence, nor one of another kind, unless the file is there
+// for the key as well.
+func parseCertificates(path string, b []byte, withKey bool) ([]*x509.Certificate, error) {
 	if !bytes.Contains(b, []byte("-----BEGIN ")) {
 		return nil, fmt.Errorf("%s: not in PEM form: convert it with `openssl x509 -inform der` or `openssl pkcs12 -nodes`", path)
 	}
 	var all []*x509.Certificate
-	begun := bytes.Count(b, []byte("-----BEGIN "))
+	begun, read := bytes.Count(b, []byte("-----BEGIN ")), 0
 	for rest := b; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
+		}
+		read++
+		if withKey && block.Type != "CERTIFICATE" {
+			continue
 		}
 		if block.Type != "CERTIFICATE" {
 			return nil, fmt.Errorf("%s: block %d is a %s; only certificates belong here", path, len(all)+1, block.Type)
@@ -64,8 +69,11 @@ func parseCertificates(path string, b []byte) ([]*x509.Certificate, error) {
 		}
 		all = append(all, c)
 	}
-	if len(all) != begun {
-		return nil, fmt.Errorf("%s: %d blocks begin, but only %d can be read: one is damaged", path, begun, len(all))
+	if read != begun {
+		return nil, fmt.Errorf("%s: %d blocks begin, but only %d can be read: one is damaged", path, begun, read)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: there is no certificate in it", path)
 	}
 	return all, nil
 }

@@ -3,6 +3,8 @@ package certs
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -20,7 +22,27 @@ func Trust(rootPEM string) error {
 	if err := truststore.InstallFile(rootPEM, truststore.WithFirefox(), truststore.WithJava()); err != nil {
 		return fmt.Errorf("trust %s: %s\nby hand: %s\nFirefox: Settings, Certificates, Authorities, Import", rootPEM, cause(err), trustCommand(rootPEM))
 	}
+	if browsersLeftOut() {
+		return fmt.Errorf("trust %s: the system trusts it now, but Firefox and Chromium have stores of their own, and certutil is not there to write to them: install %q and try again",
+			rootPEM, truststore.CertutilInstallHelp)
+	}
 	return nil
+}
+
+// browsersLeftOut tells whether there are NSS databases that truststore has passed
+// over in silence.
+func browsersLeftOut() bool {
+	if _, err := truststore.NewNSSTrust(); err == nil || runtime.GOOS == "windows" {
+		return false
+	}
+	home, _ := os.UserHomeDir()
+	for _, pattern := range []string{truststore.NSSProfile, filepath.Join(home, ".pki", "nssdb")} {
+		databases, _ := filepath.Glob(filepath.Join(pattern, "cert9.db"))
+		if len(databases) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Untrust undoes Trust.
@@ -41,7 +63,7 @@ func checkRoot(path string) error {
 	if err != nil {
 		return err
 	}
-	all, err := parseCertificates(path, b)
+	all, err := parseCertificates(path, b, false)
 	if err != nil {
 		return err
 	}
@@ -57,8 +79,7 @@ func checkRoot(path string) error {
 
 // cause adds what a command of the system has said.
 func cause(err error) string {
-	var failed *truststore.CmdError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*truststore.CmdError](err); ok {
 		return strings.TrimSpace(err.Error() + ": " + strings.TrimSpace(string(failed.Out())))
 	}
 	return err.Error()

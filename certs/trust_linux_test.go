@@ -61,6 +61,19 @@ func TestTrust_InstallsAndRemovesTheRoot(t *testing.T) {
 	}
 }
 
+func TestTrust_SaysWhenBrowsersAreLeftOut(t *testing.T) {
+	ca := openCA(t, t.TempDir(), certs.InternalOptions{})
+	sandbox(t, "true")
+	nss := filepath.Join(os.Getenv("HOME"), ".pki", "nssdb")
+	if err := os.MkdirAll(nss, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(nss, "cert9.db"))
+	if err := certs.Trust(ca.RootPath()); err == nil || !strings.Contains(err.Error(), "libnss3-tools") {
+		t.Errorf("Trust with an NSS database and no certutil = %v; want an error that names the package", err)
+	}
+}
+
 func TestTrust_FailureSaysWhatToType(t *testing.T) {
 	ca := openCA(t, t.TempDir(), certs.InternalOptions{})
 	sandbox(t, "false")
