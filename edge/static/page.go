@@ -98,13 +98,10 @@ func (p *page) column(b []byte, by, class, title string) []byte {
 }
 
 func (it *item) row(b []byte) []byte {
-	if it.dir {
-		b = append(b, `<tr class="d"><td><a href="`...)
-	} else {
-		b = append(b, `<tr><td><a href="`...)
-	}
+	icon := it.icon()
+	b = append(append(append(b, `<tr class="`...), icon...), `"><td><a href="`...)
 	b = append(append(b, it.link()...), `"><svg aria-hidden="true"><use href="#`...)
-	b = append(append(b, it.icon()...), `"/></svg><span>`...)
+	b = append(append(b, icon...), `"/></svg><span>`...)
 	b = append(append(b, html.EscapeString(printable(it.name))...), `</span></a></td><td class="s">`...)
 	if !it.dir {
 		b = append(b, humanSize(it.size)...)
