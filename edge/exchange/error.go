@@ -40,6 +40,9 @@ func (e *Error) Error() string {
 	if text == "" && e.Status != 0 {
 		text = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 	}
+	if inner, ok := errors.AsType[*Error](e.Err); ok && inner.Status == e.Status {
+		text = "" // wrapped to add fields: the cause says it all
+	}
 	switch {
 	case e.Err == nil && text == "":
 		return e.Fault.String() + " fault"

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"testing"
@@ -117,6 +118,7 @@ func TestError_Text(t *testing.T) {
 		"no such page":                       {Status: 404, Title: "no such page"},
 		"404 Not Found: file does not exist": {Status: 404, Err: fs.ErrNotExist},
 		"file does not exist":                {Fault: Upstream, Err: fs.ErrNotExist},
+		"404 Not Found: gone":                {Fault: Client, Status: 404, Err: fmt.Errorf("%w: gone", ErrNotFound)},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %q, want %q", got, want)
