@@ -102,9 +102,14 @@ type block struct{ first, last, indent int }
 // blockLines finds the lines of a block text. It gives false for one without visible
 // text, of which nothing would tell the indentation.
 func (s *source) blockLines(n *yaml.Node) (block, bool) {
-	value := strings.TrimLeft(n.Value, "\n")
-	text := strings.TrimLeft(value, " ")
-	if strings.TrimSpace(text) == "" {
+	inner := -1
+	for line := range strings.SplitSeq(n.Value, "\n") {
+		if strings.TrimSpace(line) != "" {
+			inner = indentOf(line)
+			break
+		}
+	}
+	if inner < 0 {
 		return block{}, false
 	}
 	b := block{first: n.Line + 1}
@@ -113,7 +118,7 @@ func (s *source) blockLines(n *yaml.Node) (block, bool) {
 			return block{}, false
 		}
 	}
-	b.indent = indentOf(s.line(b.last)) - (len(value) - len(text))
+	b.indent = indentOf(s.line(b.last)) - inner
 	for next := b.last; next <= len(s.starts); next++ {
 		line := s.line(next)
 		if strings.TrimSpace(line) == "" {
@@ -124,7 +129,7 @@ func (s *source) blockLines(n *yaml.Node) (block, bool) {
 		}
 		b.last = next
 	}
-	return b, b.indent > 0 || n.Column > 0
+	return b, b.indent > 0
 }
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

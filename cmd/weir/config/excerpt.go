@@ -27,7 +27,7 @@ type source struct {
 
 func (s *source) line(n int) string {
 	if s.starts == nil {
-		s.starts = append(s.starts, 0)
+		s.starts = append(make([]int, 0, strings.Count(s.text, "\n")+1), 0)
 		for i := range len(s.text) {
 			if s.text[i] == '\n' {
 				s.starts = append(s.starts, i+1)

@@ -90,3 +90,19 @@ func FuzzFormat(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLayout is FuzzFormat for texts made of the words of YAML, which random bytes
+// seldom are.
+func FuzzLayout(f *testing.F) {
+	words := []string{"\n", "\n  ", "\n    ", "\n\n", "- ", "a: ", "b: ", "c", "# x", " # y", "[", "]", "{", "}", ", ", ": ", `"q#"`, "'s''t'",
+		"|\n", ">-\n", "|2-\n", "    text\n", "  # z\n", "\n# w\n", "\t", "é", "~", `"\x41\n"`, "'", `"`, "sites: ", "import: ", " ", "root: ."}
+	f.Add([]byte{30, 1, 5, 12, 33, 13})
+	f.Add([]byte{5, 18, 21, 8, 0, 6, 10, 7, 9, 1, 7, 11, 9, 0, 5, 1, 4, 5, 7, 1, 8})
+	f.Fuzz(func(t *testing.T, picks []byte) {
+		var src []byte
+		for _, p := range picks[:min(len(picks), 60)] {
+			src = append(src, words[int(p)%len(words)]...)
+		}
+		checkFormat(t, src)
+	})
+}

@@ -44,7 +44,8 @@ func (l *layout) document(root *yaml.Node) {
 	const end = 1 << 30
 	if root.Kind == yaml.ScalarNode || len(root.Content) == 0 {
 		l.ownComments(root.Line, 0)
-		l.value(root, 0)
+		flow(&l.line, root)
+		l.print(root)
 	} else {
 		l.block(root, 0, end, 0)
 	}
@@ -257,7 +258,7 @@ func (l *layout) key(k *yaml.Node) {
 }
 
 func keyText(k *yaml.Node) string {
-	if k.Style == 0 && k.Line > 0 && !strings.Contains(k.Value, "\n") || plainSafe(k.Value) && k.Value != "import" {
+	if k.Style == 0 && k.Line > 0 && k.Value != "" && !strings.Contains(k.Value, "\n") || plainSafe(k.Value) && k.Value != "import" {
 		return k.Value
 	}
 	return quoted(k.Value)
@@ -300,15 +301,15 @@ func (l *layout) blockText(v *yaml.Node, indent int) bool {
 	if v.Style&yaml.FoldedStyle != 0 {
 		header = ">"
 	}
-	if first := strings.TrimLeft(v.Value, "\n"); first[0] == ' ' || v.Value[0] == '\n' {
+	if strings.HasPrefix(strings.TrimLeft(v.Value, "\n"), " ") {
 		header += "2"
 	}
-	switch body := strings.TrimRight(v.Value, "\n"); len(v.Value) - len(body) {
-	case 0:
+	body := strings.TrimRight(v.Value, "\n")
+	switch first, _, _ := strings.Cut(strings.TrimLeft(body, "\n"), "\n"); {
+	case len(v.Value)-len(body) > 1, body != strings.TrimRight(body, " \t\n"), strings.TrimSpace(first) == "":
+		return false // quotes show better where its first or last lines are blank
+	case len(v.Value) == len(body):
 		header += "-"
-	case 1:
-	default:
-		return false // its end is made of blank lines; quotes show them better
 	}
 	l.line.WriteString(header)
 	l.print(v)

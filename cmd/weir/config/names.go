@@ -56,13 +56,25 @@ func checkPrintable(s string) error {
 
 func anyText(string) error { return nil }
 
+// parseHostAddress reads a host that is an address, an IPv6 one with brackets or without.
+func parseHostAddress(s string) (netip.Addr, bool) {
+	if s == "" || !strings.Contains(s, ":") && (s[len(s)-1] < '0' || s[len(s)-1] > '9') {
+		return netip.Addr{}, false // most names end here, without the cost of an error
+	}
+	a, err := netip.ParseAddr(s)
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		a, err = netip.ParseAddr(inner[:len(inner)-1])
+	}
+	return a, err == nil && a.Zone() == ""
+}
+
 // checkHost takes a host name as sites have it, in lower case.
 func checkHost(s string) error {
 	quoted := strconv.Quote(short(s))
 	if s == "default" {
 		return nil
 	}
-	if address, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && address.Zone() == "" {
+	if _, ok := parseHostAddress(s); ok {
 		return nil
 	}
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {

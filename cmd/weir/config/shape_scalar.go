@@ -149,9 +149,16 @@ func count(high int) shape[int] {
 // word is one of a few words.
 func word(words ...string) shape[string] {
 	want := "one of " + strings.Join(words, ", ")
+	var values []any
+	for _, w := range words {
+		values = append(values, w)
+		if f, err := strconv.ParseFloat(w, 64); err == nil {
+			values = append(values, f) // what others read without quotes: 1.2
+		}
+	}
 	return scalar[string]{
 		want: want, print: func(s string) string { return s },
-		schema: anyOf(schema{"enum": words}, schema{"type": "string", "pattern": `\$\{`}),
+		schema: anyOf(schema{"enum": values}, schema{"type": "string", "pattern": `\$\{`}),
 		parse: func(s string) (string, error) {
 			if slices.Contains(words, s) {
 				return s, nil

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ func parseHost(s string) (string, error) {
 	if err := checkHost(s); err != nil {
 		return "", err
 	}
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	if a, ok := parseHostAddress(s); ok {
 		return a.String(), nil
 	}
 	return s, nil
@@ -178,7 +177,7 @@ func checkConfig(r *reader, n *yaml.Node, c *Config) {
 	if key, value := entry(n, "sites"); key != nil && len(c.Sites) == 0 && value.Kind == yaml.MappingNode {
 		r.fail(key, "the shortest site is: localhost: {root: .}", "there are no sites")
 	}
-	first := make(map[string]Pos)
+	first := make(map[string]Pos, len(c.Sites))
 	for _, s := range c.Sites {
 		for _, h := range s.Hosts {
 			if at, twice := first[h.Name]; twice {

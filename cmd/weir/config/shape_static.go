@@ -61,6 +61,13 @@ var staticAliases = lift(staticOptions, func(*Rule) *Static { return new(Static)
 // gatherRoot moves the options that stand beside root into it. Where both have one,
 // what the rule itself says wins over what it imported.
 func gatherRoot(r *reader, n, own *yaml.Node) *yaml.Node {
+	any := false
+	for i := 0; i < len(n.Content); i += 2 {
+		any = any || isStaticOption(n.Content[i].Value)
+	}
+	if !any {
+		return n
+	}
 	out := *n
 	out.Content = nil
 	var moved []*yaml.Node
@@ -70,9 +77,6 @@ func gatherRoot(r *reader, n, own *yaml.Node) *yaml.Node {
 		} else {
 			out.Content = append(out.Content, n.Content[i], n.Content[i+1])
 		}
-	}
-	if moved == nil {
-		return n
 	}
 	at := slices.IndexFunc(out.Content, func(c *yaml.Node) bool { return c.Value == "root" })
 	if at < 0 || at%2 == 1 {

@@ -144,7 +144,10 @@ func parseDuration(s string) (time.Duration, error) {
 		if err != nil || time.Duration(n) > maxDuration/u.length {
 			return 0, errors.New("too long")
 		}
-		if total, s = total+time.Duration(n)*u.length, rest; s == "" {
+		if total, s = total+time.Duration(n)*u.length, rest; total > maxDuration {
+			return 0, errors.New("too long")
+		}
+		if s == "" {
 			return total, nil
 		}
 	}
