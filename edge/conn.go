@@ -231,3 +231,22 @@ func (s *Server) admitQUIC(client netip.AddrPort) (leave func(), ok bool) {
 	}
 	return func() { s.gate.Leave(client.Addr()) }, true
 }
+
+// HostOf returns the host that a ClientHello asks for, in the form that sites are
+// looked up by: its SNI, or the address it reached when it sends none, as clients
+// do that were given an address.
+func HostOf(hello *tls.ClientHelloInfo) string {
+	if hello.ServerName != "" {
+		return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	}
+	if hello.Conn == nil {
+		return ""
+	}
+	switch a := hello.Conn.LocalAddr().(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().String()
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().String()
+	}
+	return ""
+}

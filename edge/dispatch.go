@@ -59,41 +59,63 @@ var (
 func (snap *Snapshot) answer(r *exchange.Request) (rt *Route, resp *exchange.Response, err error) {
 	defer recovered(&err)
 	if r.Path == "*" { // OPTIONS * asks about the server itself (RFC 9110 §9.3.7)
-		resp := r.NewResponse(http.StatusNoContent)
-		resp.Header.Append("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		return nil, resp, nil
+		return nil, allowed(r, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), nil
 	}
+	rt, allow, err := snap.Find(r)
+	if allow != "" && r.Method == http.MethodOptions {
+		return nil, allowed(r, allow), nil
+	}
+	if err != nil {
+		return rt, nil, err
+	}
+	resp, err = rt.handler(r).Handle(r)
+	return rt, resp, err
+}
+
+// allowed answers OPTIONS.
+func allowed(r *exchange.Request, methods string) *exchange.Response {
+	resp := r.NewResponse(http.StatusNoContent)
+	resp.Header.Append("allow", methods)
+	return resp
+}
+
+// Find returns the route that answers r, and notes in r what routing found. The
+// error says why there is none, or why this connection may not ask it; then the
+// route may still be set. Allow is set where only the method has no route.
+func (snap *Snapshot) Find(r *exchange.Request) (rt *Route, allow string, err error) {
 	site := snap.Routes.Site(r.Host)
 	if site == nil {
 		if r.Conn.TLS != nil {
-			return nil, nil, errWrongTLS
+			return nil, "", errWrongTLS
 		}
-		return nil, nil, errNoSite
+		return nil, "", errNoSite
 	}
 	found := site.Match(r.Path, r.Method, asker{r})
 	if !found.OK {
-		if r.Method == http.MethodOptions && found.Allow != "" {
-			resp := r.NewResponse(http.StatusNoContent)
-			resp.Header.Append("allow", found.Allow)
-			return nil, resp, nil
-		}
-		return nil, nil, notFound(r, &found)
+		return nil, found.Allow, notFound(r, found.Allow)
 	}
 	rt = found.Value
 	r.Record.Site, r.Record.Route = rt.Site, found.Pattern
-	if err := rt.admit(r); err != nil {
-		return rt, nil, err
-	}
 	r.Match.Prefix, r.Match.Rest = found.Prefix, found.Rest
 	for name, value := range found.Params() {
 		r.Match.Params = append(r.Match.Params, exchange.Param{Name: name, Value: value})
 	}
-	h := rt.Handler
+	return rt, "", rt.admit(r)
+}
+
+// Answer asks the route itself, for who wants to know what it would say and not
+// send it. The caller closes the response's body.
+func (rt *Route) Answer(r *exchange.Request) (resp *exchange.Response, err error) {
+	defer recovered(&err)
+	return rt.handler(r).Handle(r)
+}
+
+// handler is what answers on this connection.
+func (rt *Route) handler(r *exchange.Request) exchange.Handler {
 	if r.Conn.TLS == nil && rt.Plain != nil {
-		h = rt.Plain
+		return rt.Plain
 	}
-	resp, err = h.Handle(r)
-	return rt, resp, err
+	return rt.Handler
 }
 
 // admit says whether this connection may ask this route.
@@ -117,13 +139,13 @@ func (rt *Route) admit(r *exchange.Request) error {
 }
 
 // notFound tells a path that is not there from a method that is not taken.
-func notFound(r *exchange.Request, found *route.Found[*Route]) error {
-	if found.Allow == "" {
+func notFound(r *exchange.Request, allow string) error {
+	if allow == "" {
 		return errNoRoute
 	}
 	return &exchange.Error{
 		Fault: exchange.Client, Status: http.StatusMethodNotAllowed,
-		Fields: []exchange.Field{{Name: "allow", Value: found.Allow}},
+		Fields: []exchange.Field{{Name: "allow", Value: allow}},
 		Err:    fmt.Errorf("method %s is not taken here", r.Method),
 	}
 }

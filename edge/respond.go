@@ -46,6 +46,12 @@ func statusOf(err error) (int, *exchange.Error) {
 	return http.StatusInternalServerError, e
 }
 
+// StatusOf returns the status that the edge answers an error with.
+func StatusOf(err error) int {
+	status, _ := statusOf(err)
+	return status
+}
+
 // respond sends resp, or the page of err, and completes the record. The body is
 // closed exactly once.
 func (s *Server) respond(snap *Snapshot, rt *Route, r *exchange.Request, resp *exchange.Response, err error) {

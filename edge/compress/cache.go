@@ -21,8 +21,8 @@ type cache struct {
 	mu      sync.Mutex // guards what follows
 	size    int
 	entries map[identification]*list.Element
-	recent  list.List    // of *entry, the one used last in front
-	passed  [4096]uint64 // hashes of what was seen once, by their last bits
+	recent  list.List // of *entry, the one used last in front
+	passed  []uint64  // hashes of what was seen once, by their last bits; made on first use
 }
 
 type identification struct {
@@ -66,6 +66,9 @@ func (c *cache) find(id identification, plain []byte) (out []byte, seen bool) {
 
 // pass tells whether id was seen before, and remembers it.
 func (c *cache) pass(id identification) bool {
+	if c.passed == nil {
+		c.passed = make([]uint64, 4096)
+	}
 	mark := id.hash ^ uint64(id.e)
 	slot := &c.passed[mark%uint64(len(c.passed))]
 	seen := *slot == mark

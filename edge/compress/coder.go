@@ -39,24 +39,11 @@ func encodingOf(name string) encoding {
 	return identity
 }
 
-// effort is how hard an encoder works.
-type effort uint8
-
-// Measured on 100 KB of words, of Go source and of HTML tables; figures are µs and
-// bytes out for the words, one core:
-//
-//	        live          once          kept
-//	zstd    334  22,080   334  22,080   495  19,048
-//	br     1060  21,409   859  19,437  1095  17,827
-//	gzip    277  23,451   277  23,451   494  18,838
-//
-// The newer brotli encoder is twice as good as the older, but cannot flush.
-const (
-	live    effort = iota // streams that must be flushed
-	once                  // bodies sent once
-	kept                  // bodies kept for the next request
-	efforts               // how many there are
-)
+// work is what an encoder is wanted for.
+type work struct {
+	thorough bool // more work for fewer bytes
+	live     bool // it must be able to flush
+}
 
 // encoder is what the three libraries have in common.
 type encoder interface {
@@ -66,33 +53,37 @@ type encoder interface {
 
 type flusher interface{ Flush() error }
 
-func newEncoder(e encoding, how effort) encoder {
-	switch e {
-	case zstandard:
-		level := zstd.SpeedFastest
-		if how == kept {
-			level = zstd.SpeedBetterCompression
+// newEncoder returns an encoder. Levels were chosen by measuring 100 KB of words;
+// µs on one core, and bytes out:
+//
+//	        quick         thorough
+//	zstd    334  22,080    495  19,048
+//	br      859  19,437   1095  17,827
+//	br live 1060 21,409   2470  18,635
+//	gzip    277  23,451    494  18,838
+//
+// Of the two brotli encoders the newer is twice as good, but cannot flush.
+func newEncoder(e encoding, w work) encoder {
+	pick := func(quick, thorough int) int {
+		if w.thorough {
+			return thorough
 		}
+		return quick
+	}
+	switch {
+	case e == zstandard:
 		// One goroutine, and a window that bounds what a stream costs us and
 		// its reader. The options are constants, so there is no error.
-		w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
-			zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(512<<10))
-		return w
-	case brotli:
-		switch how {
-		case live:
-			return brotlilib.NewWriterOptions(nil, brotlilib.WriterOptions{Quality: 2, LGWin: 18})
-		case once:
-			return brotlilib.NewWriterV2(nil, 3)
-		}
-		return brotlilib.NewWriterV2(nil, 4)
+		z, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(512<<10),
+			zstd.WithEncoderLevel(zstd.EncoderLevel(pick(int(zstd.SpeedFastest), int(zstd.SpeedBetterCompression)))))
+		return z
+	case e == brotli && w.live:
+		return brotlilib.NewWriterOptions(nil, brotlilib.WriterOptions{Quality: pick(2, 5), LGWin: 18})
+	case e == brotli:
+		return brotlilib.NewWriterV2(nil, pick(3, 4))
 	}
-	level := 1
-	if how == kept {
-		level = 6
-	}
-	w, _ := gziplib.NewWriterLevel(nil, level)
-	return w
+	g, _ := gziplib.NewWriterLevel(nil, pick(1, 6))
+	return g
 }
 
 // engine is an encoder with what it has written and nobody has read yet.
@@ -114,20 +105,27 @@ func (s sink) Write(p []byte) (int, error) {
 // coders lends engines. An encoder has up to a megabyte of tables: making one
 // costs more than compressing a page.
 type coders struct {
-	pools  [encodings][efforts]sync.Pool
+	pools  [encodings][2][2]sync.Pool // thorough or not, live or not
 	active atomic.Int64
 }
 
-func (c *coders) get(e encoding, how effort) *engine {
+func (c *coders) get(e encoding, w work) *engine {
 	c.active.Add(1)
-	pool := &c.pools[e][how]
+	pool := &c.pools[e][index(w.thorough)][index(w.live)]
 	g, ok := pool.Get().(*engine)
 	if !ok {
-		g = &engine{encoder: newEncoder(e, how), of: pool}
+		g = &engine{encoder: newEncoder(e, w), of: pool}
 	}
 	g.out = g.out[:0]
 	g.Reset(sink{g})
 	return g
+}
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (c *coders) put(g *engine) {
@@ -137,8 +135,8 @@ func (c *coders) put(g *engine) {
 
 // encode returns plain, encoded with e, in memory of its own. An encoder that
 // fails, which those do not when writing to memory, would leave nil.
-func (c *coders) encode(plain []byte, e encoding, how effort) []byte {
-	g := c.get(e, how)
+func (c *coders) encode(plain []byte, e encoding, thorough bool) []byte {
+	g := c.get(e, work{thorough: thorough})
 	defer c.put(g)
 	if _, err := g.Write(plain); err != nil {
 		return nil
@@ -149,15 +147,32 @@ func (c *coders) encode(plain []byte, e encoding, how effort) []byte {
 	return append(make([]byte, 0, len(g.out)), g.out...)
 }
 
-// buffers lends memory for bodies of up to wholeLimit, and a byte to find longer ones.
-type buffers struct{ pool sync.Pool }
+// buffers lends memory for bodies of up to wholeLimit bytes, in three sizes: many
+// small bodies of slow upstreams must not hold big buffers.
+type buffers struct{ pools [3]sync.Pool }
 
-func (b *buffers) get() *[]byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
+func (b *buffers) get(n int) *[]byte {
+	size, pool := wholeLimit+1, &b.pools[2]
+	switch {
+	case n <= 8<<10:
+		size, pool = 8<<10, &b.pools[0]
+	case n <= 64<<10:
+		size, pool = 64<<10, &b.pools[1]
+	}
+	if p, ok := pool.Get().(*[]byte); ok {
 		return p
 	}
-	p := make([]byte, wholeLimit+1)
+	p := make([]byte, size)
 	return &p
 }
 
-func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
+func (b *buffers) put(p *[]byte) {
+	switch len(*p) {
+	case 8 << 10:
+		b.pools[0].Put(p)
+	case 64 << 10:
+		b.pools[1].Put(p)
+	default:
+		b.pools[2].Put(p)
+	}
+}

@@ -22,13 +22,24 @@ import (
 	"github.com/weirproxy/weir/edge/exchange"
 )
 
+// Level says how much work compressing may be.
+type Level string
+
+// The levels. Default compresses quickly what is sent once, and thoroughly what is
+// kept for the next request.
+const (
+	Fast    Level = "fast"
+	Default Level = "default"
+	Best    Level = "best"
+)
+
 // Options say what is compressed and how. The zero value is a good choice.
 type Options struct {
 	// Encodings are the content codings to use, the preferred one first; of
-	// equally wanted ones, the client gets the first. Nil means zstd, br, gzip.
+	// equally wanted ones, the client gets the first. None means zstd, br, gzip.
 	Encodings []string
 	// Types are the media types worth compressing: "text/html", "text/*", or
-	// "*+json" for a structured suffix. Nil means DefaultTypes.
+	// "*+json" for a structured suffix. None means DefaultTypes.
 	Types []string
 	// MinLength is the length in bytes under which a body of known length stays
 	// as it is. 0 means 512, less than 0 means no limit.
@@ -36,9 +47,11 @@ type Options struct {
 	// CacheSize is how many bytes compressed bodies and their originals may take
 	// while they are kept for the next request. 0 means 16 MiB, less than 0 none.
 	CacheSize int
+	Level     Level // "" means Default
 }
 
-// Filter compresses responses. It is safe for concurrent use.
+// Filter compresses responses. It is safe for concurrent use, and best shared by
+// all routes with the same options: it holds encoders and kept bodies.
 type Filter struct {
 	offers  []string // names of encodings
 	types   types
@@ -46,15 +59,17 @@ type Filter struct {
 	coders  coders
 	buffers buffers
 	kept    *cache // nil: nothing is kept
+	// Whether to be thorough with what is sent once, and with what is kept.
+	once, again bool
 }
 
 var _ exchange.Filter = (*Filter)(nil)
 
 // New returns a filter. It refuses encodings it does not know, encodings named
-// twice, and what is not a media type.
+// twice, levels it does not know, and what is not a media type.
 func New(o Options) (*Filter, error) {
 	f := &Filter{min: 512}
-	if o.Encodings == nil {
+	if len(o.Encodings) == 0 {
 		o.Encodings = []string{"zstd", "br", "gzip"}
 	}
 	for _, name := range o.Encodings {
@@ -66,7 +81,7 @@ func New(o Options) (*Filter, error) {
 		}
 		f.offers = append(f.offers, name)
 	}
-	if o.Types == nil {
+	if len(o.Types) == 0 {
 		o.Types = DefaultTypes()
 	}
 	for _, pattern := range o.Types {
@@ -76,6 +91,15 @@ func New(o Options) (*Filter, error) {
 	}
 	if o.MinLength != 0 {
 		f.min = int64(o.MinLength)
+	}
+	switch o.Level {
+	case Fast:
+	case Default, "":
+		f.again = true
+	case Best:
+		f.once, f.again = true, true
+	default:
+		return nil, fmt.Errorf("compress at level %q: want fast, default or best", o.Level)
 	}
 	switch {
 	case o.CacheSize == 0:

@@ -149,6 +149,36 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	text := words(1, 100<<10)
+	for _, encoding := range []string{"gzip", "br", "zstd"} {
+		for _, kind := range []string{"known", "chunked"} {
+			size := make(map[compress.Level][2]int) // of the first and the third answer
+			for _, level := range []compress.Level{compress.Fast, compress.Default, compress.Best} {
+				f := newFilter(t, compress.Options{Level: level})
+				var turns [3]int
+				for turn := range turns {
+					got := get(t, f, source(kind, text), accepting(encoding))
+					if plain, err := decode(encoding, bytes.NewReader(got.Body)); err != nil || !bytes.Equal(plain, text) {
+						t.Fatalf("%s, %s: decoded %d bytes, error %v; want the %d sent", encoding, level, len(plain), err, len(text))
+					}
+					turns[turn] = len(got.Body)
+				}
+				size[level] = [2]int{turns[0], turns[2]}
+			}
+			kept := size[compress.Best][0]
+			if kind == "chunked" { // never kept
+				kept = size[compress.Fast][0]
+			}
+			if kept > size[compress.Fast][0] || size[compress.Best][0] >= size[compress.Fast][0] ||
+				size[compress.Default] != [2]int{size[compress.Fast][0], kept} {
+				t.Errorf("%s, %s: got sizes %v of first and third answer; want default to begin as fast and, kept, end as best", encoding, kind, size)
+			}
+		}
+	}
+}
+
 func TestWhatDoesNotShrinkStaysPlain(t *testing.T) {
 	t.Parallel()
 	f := newFilter(t, compress.Options{})
@@ -536,6 +566,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		{Encodings: []string{"deflate"}},
 		{Encodings: []string{"identity"}},
 		{Encodings: []string{"gzip", "br", "gzip"}},
+		{Level: "fastest"},
 		{Types: []string{"html"}},
 		{Types: []string{"*/*"}},
 		{Types: []string{"text/html; charset=utf-8"}},

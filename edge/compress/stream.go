@@ -22,10 +22,10 @@ type stream struct {
 func (f *Filter) newStream(src exchange.Body, e encoding) *stream {
 	s := &stream{src: src, coders: &f.coders}
 	if src.Len() < 0 {
-		s.g = f.coders.get(e, live)
+		s.g = f.coders.get(e, work{thorough: f.once, live: true})
 		s.flush = s.g.encoder.(flusher)
 	} else {
-		s.g = f.coders.get(e, once)
+		s.g = f.coders.get(e, work{thorough: f.once})
 	}
 	if s.g.in == nil {
 		s.g.in = make([]byte, readSize)

@@ -22,7 +22,7 @@ func (f *Filter) encodeWhole(resp *exchange.Response, e encoding) (bool, error) 
 	if inMemory {
 		plain = memory.Rest()
 	} else {
-		buffer := f.buffers.get()
+		buffer := f.buffers.get(int(resp.Body.Len()) + 1) // a byte more, to notice more
 		defer f.buffers.put(buffer)
 		var err error
 		if plain, err = readWhole(resp.Body, *buffer); err != nil {
@@ -69,7 +69,7 @@ func readWhole(body exchange.Body, buffer []byte) ([]byte, error) {
 // must not be changed, as others may be sending it too.
 func (f *Filter) compressed(plain []byte, e encoding, keep bool) []byte {
 	if f.kept == nil || !keep {
-		return f.coders.encode(plain, e, once)
+		return f.coders.encode(plain, e, f.once)
 	}
 	id := f.kept.identify(plain, e)
 	out, seen := f.kept.find(id, plain)
@@ -77,9 +77,9 @@ func (f *Filter) compressed(plain []byte, e encoding, keep bool) []byte {
 		return out
 	}
 	if !seen {
-		return f.coders.encode(plain, e, once)
+		return f.coders.encode(plain, e, f.once)
 	}
-	out = f.coders.encode(plain, e, kept)
+	out = f.coders.encode(plain, e, f.again)
 	f.kept.store(id, plain, out)
 	return out
 }

@@ -1,5 +1,7 @@
 package exchange
 
+import "slices"
+
 // Handler answers requests. Exactly one of its results is set. A returned
 // Response has a Status from 200 to 599 and a Body that is not nil; the caller
 // closes that Body exactly once, also after an error while sending it.
@@ -39,8 +41,8 @@ func (f FilterFunc) Handle(r *Request, next Handler) (*Response, error) { return
 // Chain puts filters in front of h; the first one sees the request first and
 // the response last. It is called when configuration is built, not per request.
 func Chain(h Handler, filters ...Filter) Handler {
-	for i := len(filters) - 1; i >= 0; i-- {
-		h = &link{filters[i], h}
+	for _, filter := range slices.Backward(filters) {
+		h = &link{filter, h}
 	}
 	return h
 }

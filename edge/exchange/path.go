@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 )
@@ -118,7 +119,7 @@ func resolveDots(p []byte) (string, error) {
 		case strings.HasPrefix(s, ".;") || strings.HasPrefix(s, "..;"):
 			return "", errPathParams
 		case s == "..":
-			k := lastSlash(out)
+			k := bytes.LastIndexByte(out, '/')
 			if k < 0 {
 				return "", errPathAbove
 			}
@@ -131,15 +132,6 @@ func resolveDots(p []byte) (string, error) {
 		i = j
 	}
 	return string(out), nil
-}
-
-func lastSlash(b []byte) int {
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] == '/' {
-			return i
-		}
-	}
-	return -1
 }
 
 func unhex(c byte) byte {

@@ -153,10 +153,10 @@ func (c *conn) await() (bad *refusal, ok bool) {
 		}
 		if len(b) > seen {
 			if complete(b, seen) {
-				return nil, c.enter(phaseHandle)
+				return nil, c.arrived()
 			}
 			if bad = refusePart(b, seen, &c.server.limits); bad != nil {
-				return bad, c.enter(phaseHandle)
+				return bad, c.arrived()
 			}
 			seen = len(b)
 		}
@@ -179,7 +179,9 @@ func (c *conn) moreHead(begun bool) error {
 	}
 	p, _ := c.doing()
 	switch {
-	case !begun && p != phaseIdle && !c.enter(phaseIdle), begun && p != phaseHead && !c.enter(phaseHead):
+	case begun && p != phaseHead && !c.enter(phaseHead):
+		return errSlow
+	case !begun && p != phaseIdle && !c.enter(phaseIdle):
 		return errOver
 	case !begun && c.server.draining.Load():
 		return errOver
@@ -331,14 +333,16 @@ func (s *source) Read(p []byte) (int, error) {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 		case c.awake():
 			continue
-		case !c.draining && c.revive():
+		case c.draining || !c.revive():
+			return 0, errOver
+		default:
 			c.closing = true
-			err = &refBodySlow.err
+			return 0, &refBodySlow.err
 		}
 		if !c.draining {
 			c.bodyGot.Add(int64(n))
 			c.bodyWait.Add(c.server.clock.Load() - began)
-			c.enter(phaseHandle)
+			c.arrived()
 		}
 		return n, err
 	}

@@ -107,11 +107,18 @@ func (c *conn) inspect(now uint64) {
 			c.watch()
 		}
 	}
-	// Where the swap fails, the connection has moved on and is in time.
-	if over && c.state.CompareAndSwap(state, now<<phaseBits|uint64(phaseExpired)) {
+	if over || p == phaseExpired {
+		c.expire(state, now)
+	}
+}
+
+// expire ends c unless it has moved on since it was in state. One that has been
+// ended before, and still takes its time to close, is woken once more.
+func (c *conn) expire(state, now uint64) {
+	c.mu.Lock() // against revive
+	defer c.mu.Unlock()
+	if c.state.CompareAndSwap(state, now<<phaseBits|uint64(phaseExpired)) {
 		c.raw.SetDeadline(past)
-	} else if p == phaseExpired {
-		c.raw.SetDeadline(past) // a close that takes its time, such as close_notify
 	}
 }
 
@@ -144,8 +151,11 @@ func (c *conn) awake() bool {
 	return p < phaseExpired
 }
 
-// revive lets a connection whose client was too slow send one last answer.
+// revive undoes the end of a connection: for a last answer to a client that was too
+// slow, or where what was waited for came at the same moment.
 func (c *conn) revive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	state := c.state.Load()
 	if phase(state&(1<<phaseBits-1)) != phaseExpired ||
 		!c.state.CompareAndSwap(state, c.server.clock.Load()<<phaseBits|uint64(phaseHandle)) {
@@ -154,6 +164,10 @@ func (c *conn) revive() bool {
 	c.raw.SetDeadline(time.Time{})
 	return true
 }
+
+// arrived is enter(phaseHandle) after something was received: it counts, even if
+// its time had just run out.
+func (c *conn) arrived() bool { return c.enter(phaseHandle) || c.revive() }
 
 // cut ends c whatever it is doing.
 func (c *conn) cut() {

@@ -34,6 +34,10 @@ func TestGate_LimitsInAllAndPerClient(t *testing.T) {
 		t.Errorf("Open = %d; want 4", g.Open())
 	}
 	g.Leave(netip.MustParseAddr("192.0.2.1"))
+	g.SetLimits(0, 2)
+	if got := g.Enter(netip.MustParseAddr("2001:db8:0:2::1")); got != nil {
+		t.Errorf("first of another /64 = %v; want nil", got)
+	}
 	if got := g.Enter(netip.MustParseAddr("2001:db8:0:1::3")); got != listen.ErrClientFull {
 		t.Errorf("third of a /64 = %v; want ErrClientFull", got)
 	}

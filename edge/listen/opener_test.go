@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -281,8 +282,9 @@ func TestUnix_CloseLeavesAnothersSocket(t *testing.T) {
 func TestUnix_OneWinsTheRaceForADeadSocket(t *testing.T) {
 	t.Parallel()
 	onlyUnix(t)
-	for range 20 {
-		path := filepath.Join(t.TempDir(), "s")
+	dir := t.TempDir()
+	for i := range 100 {
+		path := filepath.Join(dir, strconv.Itoa(i))
 		dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 		if err != nil {
 			t.Fatal(err)
@@ -292,8 +294,10 @@ func TestUnix_OneWinsTheRaceForADeadSocket(t *testing.T) {
 		var mu sync.Mutex
 		var won []*listen.Socket
 		var wg sync.WaitGroup
+		start := make(chan struct{})
 		for range 4 {
 			wg.Go(func() {
+				<-start
 				if s, err := listen.NewOpener(listen.Options{}).Stream("unix:" + path); err == nil {
 					mu.Lock()
 					won = append(won, s)
@@ -301,6 +305,7 @@ func TestUnix_OneWinsTheRaceForADeadSocket(t *testing.T) {
 				}
 			})
 		}
+		close(start)
 		wg.Wait()
 		if len(won) != 1 {
 			t.Fatalf("%d of 4 opened the same socket; want 1", len(won))

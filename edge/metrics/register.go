@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -87,10 +88,8 @@ func (m *Metric) check() error {
 		if !validName(l, false) || strings.HasPrefix(l, "__") {
 			return fmt.Errorf("label %q: not letters, digits and _", l)
 		}
-		for _, other := range m.Labels[:i] {
-			if other == l {
-				return fmt.Errorf("label %q: named twice", l)
-			}
+		if slices.Contains(m.Labels[:i], l) {
+			return fmt.Errorf("label %q: named twice", l)
 		}
 	}
 	return nil

@@ -19,6 +19,8 @@ type children struct {
 	names []string
 	nodes []*node
 	many  map[string]*node // set where there are more than few
+	// longest bounds what is worth folding, and with that what a client can have us copy.
+	longest int
 }
 
 const few = 8
@@ -35,10 +37,9 @@ func (c *children) get(name string) *node {
 	return nil
 }
 
-// getFold looks name up in lower case. Names longer than the buffer are lowered
-// on the heap: no attacker gains by it, and no table in use has such.
+// getFold looks name up in lower case.
 func (c *children) getFold(name string) *node {
-	if len(c.names) == 0 && c.many == nil {
+	if len(name) > c.longest {
 		return nil
 	}
 	var buffer [64]byte
@@ -62,6 +63,7 @@ func (c *children) put(name string) *node {
 		return n
 	}
 	n := new(node)
+	c.longest = max(c.longest, len(name))
 	if c.many == nil && len(c.names) == few {
 		c.many = make(map[string]*node)
 		for i, name := range c.names {

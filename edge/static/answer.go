@@ -43,13 +43,13 @@ func (h *Handler) answer(r *exchange.Request, e *entry) (*exchange.Response, err
 	for i := range f.fields {
 		resp.Header.Append(f.fields[i].Name, f.fields[i].Value)
 	}
-	e.give(resp, f, span{0, f.size})
+	e.give(r, resp, f, span{0, f.size})
 	return resp, nil
 }
 
 // give makes a part of f the body, and passes the reference to e on to it.
-func (e *entry) give(resp *exchange.Response, f *form, s span) {
-	if f.file != nil {
+func (e *entry) give(r *exchange.Request, resp *exchange.Response, f *form, s span) {
+	if f.content == nil || f.file != nil && r.Conn.TLS == nil {
 		resp.SetFile(exchange.File{F: f.file, Off: s.off, N: s.n, Release: e.release})
 		return
 	}
@@ -64,7 +64,7 @@ func (e *entry) part(r *exchange.Request, f *form, s span) *exchange.Response {
 		resp.Header.Append(f.fields[i].Name, f.fields[i].Value)
 	}
 	resp.Header.Append("content-range", s.contentRange(f.size))
-	e.give(resp, f, s)
+	e.give(r, resp, f, s)
 	return resp
 }
 

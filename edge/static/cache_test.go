@@ -147,10 +147,81 @@ func TestCache_SharesOpenFiles(t *testing.T) {
 	}
 }
 
+// TestCache_FormOfBody: a file goes to the kernel where that can send it alone.
+func TestCache_FormOfBody(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Root: makeTree(t, map[string]string{
+		"small": strings.Repeat("s", smallFile), "medium": strings.Repeat("m", smallFile+1), "full": strings.Repeat("f", mediumFile), "large": strings.Repeat("l", mediumFile+1)})})
+	for _, c := range []struct {
+		target   string
+		fromFile bool
+	}{
+		{"/small", false}, {"/medium", true}, {"/full", true}, {"/large", true},
+		{"https://a/small", false}, {"https://a/medium", false}, {"https://a/full", false}, {"https://a/large", true},
+	} {
+		r := exchangetest.NewRequest("GET", c.target)
+		resp, err := h.Handle(r)
+		check(t, err)
+		if _, got := resp.Body.(*exchange.File); got != c.fromFile {
+			t.Errorf("%s: got a %T, want from file %v", c.target, resp.Body, c.fromFile)
+		}
+		b, err := io.ReadAll(resp.Body)
+		check(t, err)
+		if want := strings.Repeat(r.Path[1:2], len(b)); string(b) != want || len(b) < smallFile {
+			t.Errorf("%s: got %d bytes of other content", c.target, len(b))
+		}
+		check(t, resp.Body.Close())
+	}
+}
+
+func TestReadWhole_RefusesWhatChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(makeTree(t, map[string]string{"a": "hello"}), "a")
+	f, err := os.Open(path)
+	check(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	check(t, err)
+	if b, _, err := readWhole(f, info); string(b) != "hello" || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+	for _, content := range []string{"hello again", "hi", "HELLO"} {
+		check(t, os.WriteFile(path, []byte(content), 0o644))
+		_, after, err := readWhole(f, info)
+		if err != errUnsettled || after.Size() != int64(len(content)) {
+			t.Errorf("became %q while it was read: got %v, size %d", content, err, after.Size())
+		}
+		if b, _, err := readWhole(f, after); string(b) != content || err != nil {
+			t.Errorf("read again: got %q, %v, want %q", b, err, content)
+		}
+	}
+}
+
+func TestCache_UnsettledIsGoodForOneAnswer(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Root: makeTree(t, map[string]string{"a": "A"})})
+	k := key{h, "/a"}
+	unsettled, err := h.refresh(k, 0, nil, 0, func(string, *entry) (*entry, error) {
+		e := &entry{unsettled: true}
+		e.seal("/a")
+		return e, nil
+	})
+	check(t, err)
+	looks := 0
+	settled, err := h.refresh(k, 0, unsettled, 0, func(_ string, old *entry) (*entry, error) {
+		looks++
+		return h.load("/a", nil)
+	})
+	check(t, err)
+	if h.fresh(unsettled, 0) || !h.fresh(settled, 0) || looks != 1 {
+		t.Errorf("fresh: got %v while unsettled and %v after, %d looks; want false, true, 1", h.fresh(unsettled, 0), h.fresh(settled, 0), looks)
+	}
+}
+
 func TestCache_Bounds(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{}
-	for i := range 100 {
+	for i := range 30 {
 		files[fmt.Sprintf("small%d", i)] = strings.Repeat("s", 10<<10)
 		files[fmt.Sprintf("large%d", i)] = strings.Repeat("l", smallFile+1)
 	}
@@ -198,7 +269,7 @@ func TestCache_FloodOfMissesEvictsNothing(t *testing.T) {
 	h := serve(t, Options{Root: makeTree(t, map[string]string{"a": "A"})})
 	get(t, h, "/a")
 	before := h.cache.bytes.Load()
-	for i := range 10_000 {
+	for i := range 6000 {
 		get(t, h, fmt.Sprintf("/none/%d", i))
 	}
 	if after := h.cache.bytes.Load(); after != before {
@@ -247,7 +318,7 @@ func TestCache_Hammer(t *testing.T) {
 			}
 		})
 	}
-	for i := range 150 {
+	for i := range 60 {
 		for name := range sizes {
 			if i%10 == 9 {
 				check(t, os.Remove(filepath.Join(root, name)))
@@ -326,5 +397,18 @@ func TestCache_TroubleOfTheDiskKeepsWhatIsKnown(t *testing.T) {
 	}
 	if _, err := h.refresh(key{h, "/b"}, 1, nil, 0, func(string, *entry) (*entry, error) { return nil, trouble }); err != error(trouble) {
 		t.Errorf("nothing known: got %v, want %v", err, trouble)
+	}
+}
+
+func TestCache_PanicOfOneDoesNotHangOthers(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Root: makeTree(t, map[string]string{"a": "A"})})
+	k := key{h, "/a"}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = h.refresh(k, 0, nil, 0, func(string, *entry) (*entry, error) { panic("bug") })
+	}()
+	if e, err := h.refresh(k, 0, nil, 0, h.load); e == nil || err != nil {
+		t.Errorf("next look: got %v, %v, want an entry", e, err)
 	}
 }

@@ -122,7 +122,7 @@ func TestConditions_DatesThatTellNothing(t *testing.T) {
 
 func TestETag(t *testing.T) {
 	t.Parallel()
-	big := strings.Repeat("b", smallFile+1)
+	big := strings.Repeat("b", mediumFile+1)
 	one := makeTree(t, map[string]string{"a": "same", "b": "other", "big": big, "big2": big})
 	two := makeTree(t, map[string]string{"a": "same", "b": "same", "big": big})
 	later := old.Add(time.Hour)

@@ -2,6 +2,7 @@ package static
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"sync/atomic"
@@ -9,9 +10,15 @@ import (
 	"github.com/weirproxy/weir/edge/exchange"
 )
 
-// smallFile is up to which size the content of a file is kept in memory. Above,
-// sendfile from an open file is as cheap as copying.
-const smallFile = 64 << 10
+const (
+	// smallFile is up to which size a file is served from memory. Above, sendfile
+	// from an open file is as cheap as copying.
+	smallFile = 64 << 10
+	// mediumFile is up to which size the content is kept beside the open file, for
+	// connections under TLS, where the kernel cannot send a file by itself: it
+	// would have to be read anew for every response.
+	mediumFile = 256 << 10
+)
 
 // entry is what a name stands for: a directory, or a file in its forms. It does not
 // change once made, but for the counters.
@@ -44,21 +51,19 @@ type entry struct {
 type form struct {
 	coding  string // "" for the plain one
 	size    int64
-	lastMod int64  // seconds, as in Last-Modified; 0 if the file has no time worth telling
-	date    string // lastMod as in Last-Modified
-	loaded  int64  // when the file was looked at, in seconds
-	etag    string // strong, quoted; "" if there is none
-	content []byte
-	file    *os.File         // instead of content, if larger
+	lastMod int64            // seconds, as in Last-Modified; 0 if the file has no time worth telling
+	date    string           // lastMod as in Last-Modified
+	loaded  int64            // when the file was looked at, in seconds
+	etag    string           // strong, quoted; "" if there is none
+	content []byte           // nil if large or unsettled
+	file    *os.File         // nil if small
 	fields  []exchange.Field // of 200 and 206
 	brief   []exchange.Field // of 304 (RFC 9110 §15.4.5)
 }
 
 // reader returns the content by offset.
-func (f *form) reader() interface {
-	ReadAt([]byte, int64) (int, error)
-} {
-	if f.file != nil {
+func (f *form) reader() io.ReaderAt {
+	if f.content == nil {
 		return f.file
 	}
 	return bytes.NewReader(f.content)

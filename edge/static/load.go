@@ -115,15 +115,18 @@ func (h *Handler) loadForm(e *entry, root *os.Root, name, ext, coding string) (f
 	}
 	now := time.Now()
 	out := form{coding: coding, size: info.Size(), file: f}
-	if out.size <= smallFile {
+	if out.size <= mediumFile {
 		for range 4 {
-			if out.content, info, err = readWhole(f, info); err != errUnsettled {
+			out.content, info, err = readWhole(f, info)
+			if err != errUnsettled || info.Size() > mediumFile {
 				break
 			}
 		}
 		switch out.size = info.Size(); err {
 		case nil:
-			out.file = nil
+			if out.size <= smallFile {
+				out.file = nil
+			}
 		case errUnsettled:
 			e.unsettled = true
 		default:
@@ -145,7 +148,7 @@ func (h *Handler) loadForm(e *entry, root *os.Root, name, ext, coding string) (f
 
 // readWhole reads all of f, or fails with errUnsettled and its newest facts.
 func readWhole(f *os.File, info fs.FileInfo) ([]byte, fs.FileInfo, error) {
-	content := make([]byte, info.Size()+1)
+	content := make([]byte, info.Size())
 	n, err := f.ReadAt(content, 0)
 	if err != nil && err != io.EOF {
 		return nil, info, classify(err)
@@ -154,20 +157,20 @@ func readWhole(f *os.File, info fs.FileInfo) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, info, classify(err)
 	}
-	if int64(n) != info.Size() || !sameFile(info, after) {
+	if n != len(content) || !sameFile(info, after) {
 		return nil, after, errUnsettled
 	}
-	return content[:n:n], after, nil
+	return content, after, nil
 }
 
-// tag makes a strong validator. That of a small file is made of its content: it
+// tag makes a strong validator. That of a file in memory is made of its content: it
 // is the same on every node and after every deployment that did not change it, and
 // differs where a build gives all files one time stamp. A large file is told by
 // its facts; the inode tells apart what such a build would not.
 func (f *form) tag(info fs.FileInfo) string {
 	sum := sha256.New()
 	io.WriteString(sum, f.coding+"\x00")
-	if f.file == nil {
+	if f.content != nil {
 		sum.Write(f.content)
 	} else {
 		var facts [24]byte

@@ -1,6 +1,7 @@
 package static
 
 import (
+	"errors"
 	"hash/maphash"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -46,17 +47,27 @@ func (h *Handler) refresh(k key, hash uint64, old *entry, now int64, load func(s
 		<-f.done
 		return f.entry, f.err
 	}
+	return h.look(f, k, hash, old, now, load)
+}
+
+// errAborted is what those who wait get if a look ends by a panic.
+var errAborted = errors.New("look at the disk was cut short")
+
+// look is refresh for the one who leads.
+func (h *Handler) look(f *flight, k key, hash uint64, old *entry, now int64, load func(string, *entry) (*entry, error)) (e *entry, err error) {
+	err = errAborted
+	defer func() { h.cache.land(f, k, hash, e, err) }()
 	// Another may have landed between the look at the cache and the flight.
-	if e := h.cache.get(h, hash, []byte(k.name)); e != nil && h.fresh(e, now) {
-		if old != nil {
-			old.drop()
+	if known := h.cache.get(h, hash, []byte(k.name)); known != nil {
+		if h.fresh(known, now) {
+			if old != nil {
+				old.drop()
+			}
+			return known, nil
 		}
-		h.cache.land(f, k, hash, e, nil)
-		return e, nil
-	} else if e != nil {
-		e.drop()
+		known.drop()
 	}
-	e, err := load(k.name, old)
+	e, err = load(k.name, old)
 	switch {
 	case err != nil && old != nil && passing(err):
 		e, err = old, nil // the disk is in trouble, what was known is not
@@ -68,6 +79,5 @@ func (h *Handler) refresh(k key, hash uint64, old *entry, now int64, load func(s
 	} else if err == exchange.ErrNotFound {
 		h.cache.setAbsent(k, hash, now)
 	}
-	h.cache.land(f, k, hash, e, err)
 	return e, err
 }

@@ -16,7 +16,7 @@ import (
 func TestRange(t *testing.T) {
 	t.Parallel()
 	const content = "0123456789"
-	large := strings.Repeat(content, smallFile/5)
+	large := strings.Repeat(content, mediumFile/5)
 	root := makeTree(t, map[string]string{"small": content, "large": large, "empty": ""})
 	h := serve(t, Options{Root: root})
 	for _, c := range []struct {
@@ -81,7 +81,7 @@ func TestRange(t *testing.T) {
 
 func TestRange_Several(t *testing.T) {
 	t.Parallel()
-	large := strings.Repeat("0123456789", smallFile/5)
+	large := strings.Repeat("0123456789", mediumFile/5)
 	h := serve(t, Options{Root: makeTree(t, map[string]string{"small.txt": "0123456789", "large.txt": large})})
 	for _, name := range []string{"/small.txt", "/large.txt"} {
 		got := get(t, h, name, "range", "bytes=1-2, 4-4,-3")
@@ -133,7 +133,7 @@ func TestRange_FloodsGetTheWhole(t *testing.T) {
 
 func TestBody_FileCutShort(t *testing.T) {
 	t.Parallel()
-	root := makeTree(t, map[string]string{"a": strings.Repeat("x", 4*smallFile)})
+	root := makeTree(t, map[string]string{"a": strings.Repeat("x", 2*mediumFile)})
 	h := serve(t, Options{Root: root})
 	for _, field := range []string{"", "bytes=10-", "bytes=1-2,10-"} {
 		r := exchangetest.NewRequest("GET", "/a")
@@ -148,7 +148,7 @@ func TestBody_FileCutShort(t *testing.T) {
 			t.Errorf("range %q: got %d bytes and %v, want unexpected EOF", field, len(b), err)
 		}
 		check(t, resp.Body.Close())
-		check(t, os.WriteFile(filepath.Join(root, "a"), []byte(strings.Repeat("x", 4*smallFile)), 0o644))
+		check(t, os.WriteFile(filepath.Join(root, "a"), []byte(strings.Repeat("x", 2*mediumFile)), 0o644))
 	}
 }
 

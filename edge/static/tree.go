@@ -18,9 +18,10 @@ type tree struct {
 	path    string
 	noLinks bool
 
-	mu   sync.RWMutex // guards root and id; held for reading while root is in use
-	root *os.Root
-	id   fs.FileInfo
+	mu     sync.RWMutex // guards what follows; held for reading while root is in use
+	root   *os.Root
+	id     fs.FileInfo
+	closed bool
 }
 
 func openTree(path string, noLinks bool) (*tree, error) {
@@ -59,9 +60,11 @@ func (t *tree) enter() *os.Root {
 	}
 	t.mu.RUnlock()
 	t.mu.Lock()
-	if root, id, err := t.openRoot(); err == nil {
+	if root, id, err := t.openRoot(); err == nil && !t.closed {
 		_ = t.root.Close() // nothing was written
 		t.root, t.id = root, id
+	} else if err == nil {
+		_ = root.Close()
 	}
 	t.mu.Unlock()
 	t.mu.RLock()
@@ -73,6 +76,7 @@ func (t *tree) leave() { t.mu.RUnlock() }
 func (t *tree) close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.closed = true
 	return t.root.Close()
 }
 

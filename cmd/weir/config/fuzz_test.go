@@ -31,6 +31,7 @@ func seed(f *testing.F) {
 // normal form that means the same.
 func FuzzParse(f *testing.F) {
 	seed(f)
+	f.Add([]byte("\r0"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := Parse("weir.yaml", src, testOptions())
 		if err != nil {
@@ -71,6 +72,9 @@ func checkErrors(t *testing.T, src []byte, err error) {
 // FuzzFormat holds that formatting keeps meaning and comments, and is done at once.
 func FuzzFormat(f *testing.F) {
 	seed(f)
+	for _, found := range []string{"#\rt\n", "!", "|\n\na: ", ": |\n # y\n  ", "a: |\n\n  >-\n\n    ", "a: b\r\n# c\r\nd: |\r\n  e\r\n", "\ufeff# a\nb: c"} {
+		f.Add([]byte(found))
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		checkFormat(t, src)
 		before, err := Parse("weir.yaml", src, testOptions())

@@ -80,7 +80,9 @@ func (r *reader) checkBytes() bool {
 		case c == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd"):
 			r.report(Pos{Line: line, Col: col}, 1, "this is not UTF-8", "save the file as UTF-8")
 			return false
-		case c < ' ' && c != '\t' && c != '\r', c == 0x7f:
+		case c == '\r' && i+1 < len(text) && text[i+1] == '\n':
+		case c < ' ' && c != '\t', c == 0x7f, c == '\u0085', c == '\u2028', c == '\u2029', c == '\ufeff' && i > 0:
+			// Some of these end a line for YAML and for nobody else.
 			r.report(Pos{Line: line, Col: col}, 1, fmt.Sprintf("control character U+%04X", c), `in double quotes it can be written as an escape, such as "\x1b"`)
 			return false
 		}

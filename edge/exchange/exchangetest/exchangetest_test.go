@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/pprof"
 	"strings"
 	"testing"
 
@@ -148,21 +149,36 @@ func TestCheckHandlerFindsBreaches(t *testing.T) {
 	}
 }
 
-func TestMarkedFindsOwnGoroutinesOnly(t *testing.T) {
+func TestLeaks_WaitsForGoroutinesThatEnd(t *testing.T) {
 	t.Parallel()
-	stop, other := make(chan struct{}), make(chan struct{})
-	defer close(other)
-	go func() { <-other }()
+	stop, started := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
-	started := make(chan struct{})
 	go func() {
-		errs := leaks(func() { go func() { <-stop }(); close(started) })
-		ended <- errors.Join(errs...)
+		ended <- errors.Join(leaks(func() { go func() { <-stop }(); close(started) })...)
 	}()
 	<-started
 	close(stop)
 	if err := <-ended; err != nil {
 		t.Errorf("goroutine that ends late: got %v, want none left", err)
+	}
+}
+
+func TestMarked_FindsInheritedLabelsOnly(t *testing.T) {
+	t.Parallel()
+	stop, started := make(chan struct{}), make(chan struct{})
+	defer close(stop)
+	go func() { <-stop }() // somebody else's
+	pprof.Do(t.Context(), pprof.Labels("exchangetest", "mine"), func(context.Context) {
+		go func() { // a child, and a child of that
+			go func() { close(started); <-stop }()
+		}()
+	})
+	<-started
+	if got := marked("mine"); strings.Count(got, `"mine"`) != 1 || !strings.Contains(got, "TestMarked") {
+		t.Errorf("got %q, want one goroutine of this test", got)
+	}
+	if got := marked("min"); got != "" {
+		t.Errorf("got %q for another mark", got)
 	}
 }
 

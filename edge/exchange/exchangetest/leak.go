@@ -5,20 +5,16 @@ import (
 	"fmt"
 	"runtime/pprof"
 	"strings"
-	"sync/atomic"
 	"time"
 )
-
-// runs numbers the leak checks of the process, so that each finds its own goroutines.
-var runs atomic.Int64
 
 // leaks runs f and returns an error if goroutines it started outlive it. They
 // are found by a profiler label, which goroutines inherit: goroutines of tests that
 // run at the same time do not disturb. What belongs to the handler's own life
 // should have been started before, by f or otherwise.
 func leaks(f func()) []error {
-	mark := fmt.Sprintf("run-%d.", runs.Add(1))
 	done := make(chan struct{})
+	mark := fmt.Sprintf("%p", done) // unlike that of any check going on
 	go func() {
 		defer close(done)
 		pprof.Do(context.Background(), pprof.Labels("exchangetest", mark), func(context.Context) { f() })

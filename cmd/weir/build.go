@@ -1,0 +1,216 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/weirproxy/weir/cmd/weir/config"
+	"github.com/weirproxy/weir/edge"
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/edge/route"
+)
+
+// builder turns one configuration into one snapshot. It collects what is wrong,
+// so that a check reports everything at once.
+type builder struct {
+	world   *world
+	c       *config.Config
+	errs    []placed
+	closers []func()
+	rules   []route.Rule[*edge.Route]
+
+	files map[string]exchange.Handler // by their settings
+}
+
+// placed is a mistake and where its cause was written.
+type placed struct {
+	pos config.Pos
+	err error
+}
+
+func (p placed) Error() string { return p.pos.String() + ": " + p.err.Error() }
+
+// fail notes a mistake at the first position that was written.
+func (b *builder) fail(at, otherwise config.Pos, err error) {
+	if at.Line == 0 {
+		at = otherwise
+	}
+	b.errs = append(b.errs, placed{at, err})
+}
+
+// build makes the snapshot of c. When anything is wrong it closes what it opened
+// and returns every mistake, in the order of the file.
+func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
+	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}}
+	snap := b.snapshot()
+	if len(b.errs) == 0 {
+		return snap, nil
+	}
+	for _, f := range b.closers {
+		f()
+	}
+	slices.SortStableFunc(b.errs, func(x, y placed) int {
+		return cmp.Or(cmp.Compare(x.pos.Line, y.pos.Line), cmp.Compare(x.pos.Col, y.pos.Col))
+	})
+	all := make([]error, len(b.errs))
+	for i, e := range b.errs {
+		all[i] = e
+	}
+	return nil, errors.Join(all...)
+}
+
+func (b *builder) snapshot() *edge.Snapshot {
+	snap := &edge.Snapshot{
+		Listeners:            b.listeners(),
+		Observers:            []exchange.Observer{b.world.metrics},
+		ServerField:          b.c.ServerHeader,
+		Connections:          b.c.Limits.Connections,
+		ConnectionsPerClient: b.c.Limits.ConnectionsPerIP,
+		Log:                  b.log(&b.c.Log),
+		Errors:               b.errorPages(b.c.Errors),
+	}
+	for _, s := range b.c.Sites {
+		if s.Enabled {
+			b.site(s)
+		}
+	}
+	table, err := route.Compile(b.rules)
+	if err != nil {
+		for _, e := range unjoin(err) {
+			b.errs = append(b.errs, placed{err: e})
+		}
+		return nil
+	}
+	snap.Routes = table
+	if len(b.c.Listen.HTTPS) > 0 {
+		snap.TLS = (&chooser{routes: table, sites: b.security()}).choose
+	}
+	snap.Closers = b.closers
+	return snap
+}
+
+func unjoin(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+func (b *builder) listeners() (all []edge.Listener) {
+	add := func(l *config.Listener, secure bool) {
+		var proxies []netip.Prefix
+		for _, n := range l.ProxyProtocol {
+			proxies = append(proxies, n.Prefixes...)
+		}
+		all = append(all, edge.Listener{
+			Address: l.Address, Secure: secure, HTTP3: secure && l.HTTP3, H2C: !secure && l.H2C,
+			Proxies: proxies, Mode: l.Mode,
+		})
+	}
+	for i := range b.c.Listen.HTTP {
+		add(&b.c.Listen.HTTP[i], false)
+	}
+	for i := range b.c.Listen.HTTPS {
+		add(&b.c.Listen.HTTPS[i], true)
+	}
+	return all
+}
+
+// site adds the rules of a site: one for each route, and one for itself, which
+// answers what the routes do not.
+func (b *builder) site(s *config.Site) {
+	hosts := make([]string, len(s.Hosts))
+	for i, h := range s.Hosts {
+		hosts[i] = h.Name
+	}
+	shell := b.shell(s, hosts)
+	for _, r := range s.Routes {
+		if !r.Enabled {
+			continue
+		}
+		rt := shell
+		rt.Origin = r.Pos.String()
+		rt.Raw = r.RawPath
+		rt.Errors = append(b.errorPages(r.Errors), shell.Errors...)
+		rt.Handler = b.handler(s, &s.Rule, &r.Rule, r.Match.Paths...)
+		for _, p := range r.Match.Paths {
+			own := rt
+			own.Pattern = p.Text
+			b.rules = append(b.rules, route.Rule[*edge.Route]{
+				Hosts: hosts, Path: p.Text, Methods: r.Match.Methods, Matchers: matchers(&r.Match),
+				CaseInsensitive: r.CaseInsensitive, Origin: r.Pos.String(), Value: &own,
+			})
+		}
+	}
+	if s.Root == nil && s.Redirect == nil && s.Respond == nil {
+		if !answersAll(s.Routes) {
+			b.otherwise(hosts, shell)
+		}
+		return
+	}
+	rt := shell
+	rt.Raw, rt.Pattern = s.RawPath, "/*"
+	rt.Handler = b.handler(s, &s.Rule, nil)
+	b.rules = append(b.rules, route.Rule[*edge.Route]{Hosts: hosts, Path: "/*", Origin: s.Pos.String(), Value: &rt})
+}
+
+// otherwise answers what no route of a site without an action of its own matches.
+func (b *builder) otherwise(hosts []string, shell edge.Route) {
+	shell.Pattern = "/*"
+	shell.Handler = exchange.HandlerFunc(func(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound })
+	b.rules = append(b.rules, route.Rule[*edge.Route]{Hosts: hosts, Path: "/*", Origin: shell.Origin, Value: &shell})
+}
+
+// answersAll tells whether some route takes every path and method.
+func answersAll(routes []*config.Route) bool {
+	return slices.ContainsFunc(routes, func(r *config.Route) bool {
+		m := &r.Match
+		return r.Enabled && len(m.Methods)+len(m.Headers)+len(m.Query) == 0 &&
+			slices.ContainsFunc(m.Paths, func(p config.Text) bool { return p.Text == "/*" || p.Text == "" })
+	})
+}
+
+// shell is what all routes of a site have in common.
+func (b *builder) shell(s *config.Site, hosts []string) edge.Route {
+	rt := edge.Route{Site: hosts[0], Origin: s.Pos.String(), Errors: b.errorPages(s.Errors)}
+	if s.Log != nil && s.Log != &b.c.Log {
+		if rt.Log = b.log(s.Log); rt.Log == nil {
+			rt.Log = edge.Silent
+		}
+	}
+	if !b.secure(s) {
+		return rt
+	}
+	if a := s.TLS.ClientAuth; a != nil {
+		rt.Require = a.Mode == "require"
+		if _, policy, err := clientPolicy(a); err == nil { // the error is reported by security
+			rt.Policy = policy
+		}
+	}
+	if s.HTTP == "redirect" {
+		rt.Plain = b.toHTTPS()
+	} else if rt.Require {
+		b.fail(s.TLS.ClientAuth.Pos, s.Pos, fmt.Errorf("http: serve would let clients past client_auth: take http: redirect"))
+	}
+	return rt
+}
+
+func matchers(m *config.Match) (all []route.Matcher) {
+	add := func(part route.Part, f config.FieldMatch) {
+		value := f.Value
+		if f.Present {
+			value = "*"
+		}
+		all = append(all, route.Matcher{Part: part, Name: f.Name, Value: value})
+	}
+	for _, f := range m.Headers {
+		add(route.Header, f)
+	}
+	for _, f := range m.Query {
+		add(route.Query, f)
+	}
+	return all
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Manual page and completion scripts are made from the command line itself, so
+// they cannot lag behind it.
+
+type manCmd struct{}
+
+func (*manCmd) Run(a *app) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, ".TH WEIR 1 \"\" \"weir %s\"\n", troff(version))
+	b.WriteString(".SH NAME\nweir \\- an edge proxy\n.SH SYNOPSIS\n.B weir\n.I command\n[\\fIoptions\\fR]\n")
+	b.WriteString(".SH DESCRIPTION\nweir terminates TLS and HTTP/1.1, HTTP/2 and HTTP/3, and serves sites as weir.yaml says.\n.SH COMMANDS\n")
+	for _, c := range a.model.Leaves(true) {
+		fmt.Fprintf(&b, ".SS %s\n%s\n", troff(usage(c)), troff(c.Help))
+		for _, f := range flagsOf(c) {
+			fmt.Fprintf(&b, ".TP\n\\fB%s\\fR\n%s\n", troff(flagText(f)), troff(f.Help))
+		}
+	}
+	b.WriteString(".SH SIGNALS\n.TP\nINT, TERM\nstop; what was begun is answered; a second one stops at once\n.TP\nQUIT\nstop at once\n.TP\nHUP\nread the configuration again\n.TP\nUSR1\nreopen log files\n")
+	b.WriteString(".SH EXIT STATUS\n.TP\n0\nall went well\n.TP\n1\nweir did not start, or a check failed\n.TP\n2\nstopped by a second signal\n.TP\n3\nstopped, and exchanges were cut\n.TP\n64\nthe command line is wrong\n")
+	b.WriteString(".SH FILES\n.TP\n./weir.yaml, ~/.config/weir/weir.yaml, /etc/weir/weir.yaml\nthe configuration, the first that exists\n")
+	b.WriteString(".SH ENVIRONMENT\n.TP\nWEIR_CONFIG, WEIR_ADMIN, WEIR_DATA_DIR\nas the options of the same name\n.TP\nGOGC, GOMEMLIMIT\ntargets of the garbage collector; they win over the configuration\n.TP\nNO_COLOR\nno colours\n")
+	_, err := a.stdout.Write([]byte(b.String()))
+	return err
+}
+
+// troff escapes what would be markup.
+func troff(s string) string {
+	s = strings.NewReplacer("\\", "\\e", "-", "\\-").Replace(s)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = "\\&" + s
+	}
+	return s
+}
+
+func usage(c *kong.Node) string {
+	text := c.Path()
+	for _, p := range c.Positional {
+		if p.Required {
+			text += " " + p.Name
+		} else {
+			text += " [" + p.Name + "]"
+		}
+	}
+	return text
+}
+
+func flagsOf(c *kong.Node) (all []*kong.Flag) {
+	for _, f := range c.Flags {
+		if !f.Hidden && f.Name != "help" {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func flagText(f *kong.Flag) string {
+	text := "--" + f.Name
+	if f.Short != 0 {
+		text = "-" + string(f.Short) + ", " + text
+	}
+	if !f.IsBool() {
+		text += "=" + f.FormatPlaceHolder()
+	}
+	return text
+}
+
+type completionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+func (cmd *completionCmd) Run(a *app) error {
+	script := map[string]func(*kong.Application) string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[cmd.Shell]
+	_, err := a.stdout.Write([]byte(script(a.model)))
+	return err
+}
+
+func names(m *kong.Application) (all []string) {
+	for _, c := range m.Leaves(true) {
+		all = append(all, c.Name)
+	}
+	return all
+}
+
+func bashScript(m *kong.Application) string {
+	var b strings.Builder
+	b.WriteString("# bash completion of weir; load it with: source <(weir completion bash)\n_weir() {\n")
+	b.WriteString("  local word=${COMP_WORDS[COMP_CWORD]} words=''\n")
+	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then words='%s'\n  else case ${COMP_WORDS[1]} in\n", strings.Join(names(m), " "))
+	for _, c := range m.Leaves(true) {
+		var flags []string
+		for _, f := range flagsOf(c) {
+			flags = append(flags, "--"+f.Name)
+		}
+		if c.Name == "completion" {
+			flags = append(flags, "bash", "zsh", "fish")
+		}
+		fmt.Fprintf(&b, "    %s) words='%s' ;;\n", c.Name, strings.Join(flags, " "))
+	}
+	b.WriteString("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\ncomplete -o default -F _weir weir\n")
+	return b.String()
+}
+
+func zshScript(m *kong.Application) string {
+	var b strings.Builder
+	b.WriteString("#compdef weir\n# zsh completion of weir; put it into a directory of $fpath as _weir\n_weir() {\n  local -a commands flags\n  commands=(\n")
+	for _, c := range m.Leaves(true) {
+		fmt.Fprintf(&b, "    %s\n", single(c.Name+":"+strings.ReplaceAll(c.Help, ":", "\\:")))
+	}
+	b.WriteString("  )\n  if (( CURRENT == 2 )); then _describe command commands; return; fi\n  case $words[2] in\n")
+	for _, c := range m.Leaves(true) {
+		fmt.Fprintf(&b, "    %s) flags=(", c.Name)
+		for _, f := range flagsOf(c) {
+			fmt.Fprintf(&b, "%s ", single("--"+f.Name+"["+strings.NewReplacer("[", "(", "]", ")").Replace(f.Help)+"]"))
+		}
+		b.WriteString(") ;;\n")
+	}
+	b.WriteString("  esac\n  _arguments $flags '*:file:_files'\n}\n_weir \"$@\"\n")
+	return b.String()
+}
+
+func fishScript(m *kong.Application) string {
+	var b strings.Builder
+	b.WriteString("# fish completion of weir; put it into ~/.config/fish/completions/weir.fish\n")
+	for _, c := range m.Leaves(true) {
+		fmt.Fprintf(&b, "complete -c weir -n __fish_use_subcommand -a %s -d %s\n", c.Name, single(c.Help))
+		for _, f := range flagsOf(c) {
+			fmt.Fprintf(&b, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s", c.Name, f.Name)
+			if f.Short != 0 {
+				fmt.Fprintf(&b, " -s %c", f.Short)
+			}
+			if !f.IsBool() {
+				b.WriteString(" -r")
+			}
+			fmt.Fprintf(&b, " -d %s\n", single(f.Help))
+		}
+	}
+	return b.String()
+}
+
+// single quotes for a shell.
+func single(s string) string { return "'" + strings.ReplaceAll(s, "'", "'\\''") + "'" }

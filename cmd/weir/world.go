@@ -1,0 +1,142 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/weirproxy/weir/cmd/weir/config"
+	"github.com/weirproxy/weir/edge"
+	"github.com/weirproxy/weir/edge/accesslog"
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/edge/metrics"
+	"github.com/weirproxy/weir/edge/static"
+)
+
+// world is what outlives configurations: certificates, counters, open logs, what
+// is remembered of files. Builds take from it; only the process's goroutine
+// builds, so nothing but logs, which snapshots give back when they retire, is locked.
+type world struct {
+	log     *slog.Logger
+	first   *config.Config // the one the process was started with
+	metrics *metrics.Registry
+	files   *static.Cache
+	certs   *authorities
+
+	compressors map[string]exchange.Filter
+	redirects   map[string]exchange.Handler
+
+	mu   sync.Mutex
+	logs map[string]*sharedLog
+}
+
+// sharedLog is one access log that several sites, and the old and the new snapshot
+// during a reload, write to.
+type sharedLog struct {
+	*accesslog.Log
+	users int
+}
+
+func newWorld(log *slog.Logger, c *config.Config) (*world, error) {
+	w := &world{
+		log: log, first: c, certs: newAuthorities(log),
+		files:       static.NewCache(static.CacheOptions{}),
+		compressors: map[string]exchange.Filter{},
+		redirects:   map[string]exchange.Handler{},
+		logs:        map[string]*sharedLog{},
+	}
+	w.metrics = metrics.New(metrics.Options{Version: version})
+	return w, nil
+}
+
+// watchServer lets the metrics ask the server for its counts.
+func (w *world) watchServer(s *edge.Server) error {
+	gauge := func(name, help string, kind metrics.Kind, value func() float64) error {
+		return w.metrics.Register(metrics.Metric{Name: name, Help: help, Kind: kind}, func(emit metrics.Emit) { emit(value()) })
+	}
+	return errors.Join(
+		gauge("weir_connections", "Client connections open now.", metrics.Gauge, func() float64 { return float64(s.Stats().Connections) }),
+		gauge("weir_connections_refused_total", "Client connections turned away by the limits.", metrics.Counter, func() float64 { return float64(s.Stats().Refused) }),
+		gauge("weir_tls_handshake_failures_total", "TLS handshakes over TCP that failed.", metrics.Counter, func() float64 { return float64(s.Stats().FailedHandshakes) }),
+	)
+}
+
+// openLog returns the access log that c describes, shared with whoever asks for the
+// same, and what gives it back. It returns nil for "off".
+func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
+	format, out, color := c.Format, io.Writer(os.Stderr), isTerminal(os.Stderr)
+	if c.Output == "stdout" {
+		out, color = os.Stdout, isTerminal(os.Stdout)
+	}
+	file := ""
+	if c.Output != "stdout" && c.Output != "stderr" {
+		file, color = c.Output, false
+	}
+	switch format {
+	case "off":
+		return nil, func() {}, nil
+	case "auto":
+		if format = "json"; file == "" && isTerminal(out) {
+			format = "console"
+		}
+	}
+	key := fmt.Sprint(format, c.Output, c.Rotate.Size, c.Rotate.Keep, c.Rotate.Age, c.Rotate.Compress, c.Redact, c.MaskIP)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	shared := w.logs[key]
+	if shared == nil {
+		l, err := accesslog.New(accesslog.Options{
+			Format: accesslog.Format(format), Writer: out, File: file, Color: color, MaskIP: c.MaskIP, Redact: c.Redact, Log: w.log,
+			Rotate: accesslog.Rotate{Size: c.Rotate.Size, Keep: c.Rotate.Keep, Age: c.Rotate.Age, Compress: c.Rotate.Compress},
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		shared = &sharedLog{Log: l}
+		w.logs[key] = shared
+	}
+	shared.users++
+	return shared.Log, func() { w.closeLog(key) }, nil
+}
+
+func (w *world) closeLog(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	shared := w.logs[key]
+	if shared.users--; shared.users > 0 {
+		return
+	}
+	delete(w.logs, key)
+	if err := shared.Close(); err != nil {
+		w.log.Error("access log", "err", err)
+	}
+}
+
+// reopen opens all log files anew, after they have been moved away.
+func (w *world) reopen() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	for _, l := range w.logs {
+		errs = append(errs, l.Reopen())
+	}
+	return errors.Join(errs...)
+}
+
+func (w *world) close() {
+	w.certs.close()
+}
+
+// log is openLog for a builder.
+func (b *builder) log(c *config.Log) exchange.Observer {
+	o, end, err := b.world.openLog(c)
+	if err != nil {
+		b.fail(c.Pos, b.c.Pos, err)
+		return nil
+	}
+	b.closers = append(b.closers, end)
+	return o
+}
