@@ -50,6 +50,9 @@ func (h *Handler) answer(r *exchange.Request, e *entry) (*exchange.Response, err
 // give makes a part of f the body, and passes the reference to e on to it.
 func (e *entry) give(r *exchange.Request, resp *exchange.Response, f *form, s span) {
 	if f.content == nil || f.file != nil && r.Conn.TLS == nil {
+		if r.Conn.TLS != nil && f.size <= mediumFile && !e.tls.Load() {
+			e.tls.Store(true) // the next look at the disk reads it
+		}
 		resp.SetFile(exchange.File{F: f.file, Off: s.off, N: s.n, Release: e.release})
 		return
 	}

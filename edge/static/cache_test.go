@@ -147,24 +147,35 @@ func TestCache_SharesOpenFiles(t *testing.T) {
 	}
 }
 
-// TestCache_FormOfBody: a file goes to the kernel where that can send it alone.
+// TestCache_FormOfBody: a file goes to the kernel where that can send it alone,
+// and comes from memory where it cannot and the file was wanted before.
 func TestCache_FormOfBody(t *testing.T) {
 	t.Parallel()
-	h := serve(t, Options{Root: makeTree(t, map[string]string{
+	h := serve(t, Options{MaxAgeCheck: time.Minute, Root: makeTree(t, map[string]string{
 		"small": strings.Repeat("s", smallFile), "medium": strings.Repeat("m", smallFile+1), "full": strings.Repeat("f", mediumFile), "large": strings.Repeat("l", mediumFile+1)})})
+	etags := map[string]string{}
 	for _, c := range []struct {
 		target   string
+		after    time.Duration
 		fromFile bool
 	}{
-		{"/small", false}, {"/medium", true}, {"/full", true}, {"/large", true},
-		{"https://a/small", false}, {"https://a/medium", false}, {"https://a/full", false}, {"https://a/large", true},
+		{"/small", 0, false}, {"/medium", 0, true}, {"/full", 0, true}, {"/large", 0, true},
+		{"/medium", time.Minute, true}, {"/full", time.Minute, true},
+		{"https://a/small", time.Minute, false}, {"https://a/medium", time.Minute, true}, {"https://a/full", time.Minute, true}, {"https://a/large", time.Minute, true},
+		{"https://a/small", time.Hour, false}, {"https://a/medium", time.Hour, false}, {"https://a/full", time.Hour, false}, {"https://a/large", time.Hour, true},
+		{"/medium", time.Hour, true}, {"/medium", 2 * time.Hour, true}, {"https://a/medium", 2 * time.Hour, false},
 	} {
-		r := exchangetest.NewRequest("GET", c.target)
+		r := at(h, c.target, c.after)
 		resp, err := h.Handle(r)
 		check(t, err)
 		if _, got := resp.Body.(*exchange.File); got != c.fromFile {
-			t.Errorf("%s: got a %T, want from file %v", c.target, resp.Body, c.fromFile)
+			t.Errorf("%s after %v: got a %T, want from file %v", c.target, c.after, resp.Body, c.fromFile)
 		}
+		etag := resp.Header.Get("etag")
+		if was := etags[r.Path]; was != "" && was != etag {
+			t.Errorf("%s after %v: entity tag changed from %s to %s", c.target, c.after, was, etag)
+		}
+		etags[r.Path] = etag
 		b, err := io.ReadAll(resp.Body)
 		check(t, err)
 		if want := strings.Repeat(r.Path[1:2], len(b)); string(b) != want || len(b) < smallFile {

@@ -15,8 +15,7 @@
 // # The cache
 //
 // What a name stands for is remembered in a [Cache]: small files with their
-// content, larger ones as an open file that all their responses share, middling
-// ones as both. It is held against the disk again at most once per
+// content, larger ones as an open file that all their responses share. It is held against the disk again at most once per
 // [Options.MaxAgeCheck], so a hot request opens nothing, stats nothing and
 // allocates nothing, and still no answer is older than that interval at the time
 // its request arrived.

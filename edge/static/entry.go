@@ -14,8 +14,8 @@ const (
 	// smallFile is up to which size a file is served from memory. Above, sendfile
 	// from an open file is as cheap as copying.
 	smallFile = 64 << 10
-	// mediumFile is up to which size the content is kept beside the open file, for
-	// connections under TLS, where the kernel cannot send a file by itself: it
+	// mediumFile is up to which size the content is kept beside the open file once
+	// it was asked for under TLS, where the kernel cannot send a file by itself: it
 	// would have to be read anew for every response.
 	mediumFile = 256 << 10
 )
@@ -37,6 +37,11 @@ type entry struct {
 	// good for one answer.
 	unsettled bool
 
+	// tls says that the file was asked for under TLS and would be better kept in
+	// memory; kept, that it is.
+	tls  atomic.Bool
+	kept bool
+
 	cost    int64 // bytes of memory, about
 	files   int64 // open files
 	checked atomic.Int64
@@ -55,7 +60,7 @@ type form struct {
 	date    string           // lastMod as in Last-Modified
 	loaded  int64            // when the file was looked at, in seconds
 	etag    string           // strong, quoted; "" if there is none
-	content []byte           // nil if large or unsettled
+	content []byte           // nil if it is not in memory
 	file    *os.File         // nil if small
 	fields  []exchange.Field // of 200 and 206
 	brief   []exchange.Field // of 304 (RFC 9110 §15.4.5)

@@ -38,10 +38,12 @@ func (h *Handler) load(name string, old *entry) (*entry, error) {
 		return nil, err
 	}
 	peers := h.siblings(root, name, info)
-	if old != nil && !old.young && sameFile(old.info, info) && sameFiles(&old.peers, &peers) {
+	keep := old != nil && old.tls.Load()
+	if old != nil && !old.young && old.kept == keep && sameFile(old.info, info) && sameFiles(&old.peers, &peers) {
 		return old, nil
 	}
-	e := &entry{info: info, peers: peers, dir: info.IsDir()}
+	e := &entry{info: info, peers: peers, dir: info.IsDir(), kept: keep}
+	e.tls.Store(keep)
 	if !e.dir {
 		err = h.loadForms(e, root, name)
 	}
@@ -115,10 +117,14 @@ func (h *Handler) loadForm(e *entry, root *os.Root, name, ext, coding string) (f
 	}
 	now := time.Now()
 	out := form{coding: coding, size: info.Size(), file: f}
-	if out.size <= mediumFile {
+	most := int64(smallFile)
+	if e.kept {
+		most = mediumFile
+	}
+	if out.size <= most {
 		for range 4 {
 			out.content, info, err = readWhole(f, info)
-			if err != errUnsettled || info.Size() > mediumFile {
+			if err != errUnsettled || info.Size() > most {
 				break
 			}
 		}
@@ -163,14 +169,14 @@ func readWhole(f *os.File, info fs.FileInfo) ([]byte, fs.FileInfo, error) {
 	return content, after, nil
 }
 
-// tag makes a strong validator. That of a file in memory is made of its content: it
+// tag makes a strong validator. That of a small file is made of its content: it
 // is the same on every node and after every deployment that did not change it, and
 // differs where a build gives all files one time stamp. A large file is told by
 // its facts; the inode tells apart what such a build would not.
 func (f *form) tag(info fs.FileInfo) string {
 	sum := sha256.New()
 	io.WriteString(sum, f.coding+"\x00")
-	if f.content != nil {
+	if f.file == nil {
 		sum.Write(f.content)
 	} else {
 		var facts [24]byte
