@@ -122,14 +122,18 @@ func TestContract(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	f := newFilter(t, compress.Options{})
-	text := words(1, 1<<20+7)
+	text := words(1, 600_000)
 	for _, encoding := range []string{"gzip", "br", "zstd"} {
 		for _, kind := range []string{"bytes", "known", "chunked"} {
-			for _, n := range []int{1500, 4096, 65535, 65536, 100_000, 256 << 10, 256<<10 + 1, 1<<20 + 7} {
+			for _, n := range []int{1500, 8191, 8192, 65536, 256 << 10, 256<<10 + 1, 600_000} {
 				t.Run(fmt.Sprintf("%s/%s/%d", encoding, kind, n), func(t *testing.T) {
 					t.Parallel()
 					content := text[:n]
-					for turn := range 3 { // the second is stored, the third found
+					known, turns := false, 1
+					if kind != "chunked" && n <= 256<<10 {
+						known, turns = true, 3 // the second is stored, the third found
+					}
+					for turn := range turns {
 						got := get(t, f, source(kind, content), accepting(encoding))
 						if e := got.Header.Get("content-encoding"); e != encoding {
 							t.Fatalf("turn %d: content-encoding: got %q, want %q", turn, e, encoding)
@@ -138,7 +142,6 @@ func TestRoundTrip(t *testing.T) {
 						if err != nil || !bytes.Equal(plain, content) {
 							t.Fatalf("turn %d: decoded %d bytes, error %v; want the %d sent", turn, len(plain), err, n)
 						}
-						known := kind != "chunked" && n <= 256<<10
 						if known && got.Len != int64(len(got.Body)) || !known && got.Len != -1 {
 							t.Errorf("turn %d: Len: got %d for %d bytes, want it known: %t", turn, got.Len, len(got.Body), known)
 						}
@@ -151,7 +154,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestLevels(t *testing.T) {
 	t.Parallel()
-	text := words(1, 100<<10)
+	text := words(1, 40<<10)
 	for _, encoding := range []string{"gzip", "br", "zstd"} {
 		for _, kind := range []string{"known", "chunked"} {
 			size := make(map[compress.Level][2]int) // of the first and the third answer
