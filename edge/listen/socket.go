@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -24,8 +23,6 @@ type stoppable interface {
 type Socket struct {
 	listener stoppable
 	key      string
-	stopped  atomic.Bool
-	mu       sync.Mutex // orders Stop, Start
 	once     sync.Once
 	closed   func() // what is to be done after closing; may be nil
 }
@@ -46,7 +43,7 @@ func (s *Socket) Addr() net.Addr { return s.listener.Addr() }
 // error that is net.ErrClosed after Close.
 func (s *Socket) Accept() (net.Conn, error) {
 	c, err := s.listener.Accept()
-	if err != nil && s.stopped.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // set by Stop alone
 		return nil, ErrStopped
 	}
 	return c, err
@@ -56,17 +53,11 @@ func (s *Socket) Accept() (net.Conn, error) {
 // open: the kernel goes on queueing connections for whoever calls Start, or for
 // another process that holds the same socket.
 func (s *Socket) Stop() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped.Store(true)
 	return s.listener.SetDeadline(time.Unix(1, 0))
 }
 
 // Start lets Accept work again after Stop.
 func (s *Socket) Start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped.Store(false)
 	return s.listener.SetDeadline(time.Time{})
 }
 
