@@ -119,6 +119,11 @@ func (r *reader) setting() string {
 // report notes a mistake that marks width characters.
 func (r *reader) report(at Pos, width int, message, hint string) {
 	at.File = r.name
+	// The end of the text may lie in a line that is not there.
+	for at.Line > 1 && strings.TrimSpace(r.src.line(at.Line)) == "" {
+		at.Line--
+		at.Col = utf8.RuneCountInString(r.src.line(at.Line)) + 1
+	}
 	e := &Error{Pos: at, Setting: r.setting(), Message: message, Hint: hint}
 	if len(r.errs) < maxErrors {
 		e.excerpt = r.src.excerpt(at.Line, at.Col, width)

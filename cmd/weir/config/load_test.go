@@ -184,7 +184,10 @@ func TestParse_HostileFilesAreRefusedQuickly(t *testing.T) {
 		{"long line", "sites: {a: {root: " + strings.Repeat("é", 1<<20) + ", x: y}}", "unknown key"},
 		{"NUL", "a: \x00", "control character U+0000"},
 		{"not UTF-8", "a: \xff", "not UTF-8"},
-		{"C1 controls", "a: \"\u0085\"\nb: \x7f", "control character U+007F"},
+		{"DEL", "a: \"\x7f", "control character U+007F"},
+		{"next line", "a: \"\u0085\"", "control character U+0085"},
+		{"line separator", "# \u2028", "control character U+2028"},
+		{"lone CR", "a: b\rc: d", "control character U+000D"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -83,7 +83,10 @@ func (o object[T]) read(r *reader, n *yaml.Node, v *T) {
 	if o.pos != nil {
 		*o.pos(v) = here
 	}
-	switch {
+	switch hint := braceHint(n); {
+	case o.short != nil && hint != "":
+		r.fail(n, hint, "want a text or a mapping, got a key without value")
+		return
 	case n.Kind == yaml.MappingNode:
 		own := n
 		if n = r.withImports(n); n == nil || !r.spend(n, len(n.Content)) {

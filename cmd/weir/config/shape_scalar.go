@@ -256,7 +256,7 @@ func content(check func(string) error) shape[string] {
 func (r *reader) contentOfFile(n *yaml.Node, path shape[string]) (string, bool) {
 	key, value := entry(n, "file")
 	if key == nil || len(n.Content) != 2 || isNull(value) {
-		r.fail(n, "", "want a text or {file: path}, got another mapping")
+		r.fail(n, braceHint(n), "want a text or {file: path}, got another mapping")
 		return "", false
 	}
 	name, before := "", len(r.errs)

@@ -44,7 +44,7 @@ func (r *reader) parse() *yaml.Node {
 	}
 	var first, second yaml.Node
 	switch err := loader.Load(&first); {
-	case err == io.EOF || err == nil && len(first.Content) == 0:
+	case err == io.EOF || err == nil && (len(first.Content) == 0 || first.Content[0].Value == "" && isNull(first.Content[0])):
 		r.report(Pos{Line: 1, Col: 1}, 1, "the file is empty", "the shortest configuration is: sites: {localhost: {root: .}}")
 		return nil
 	case err != nil:
@@ -161,12 +161,6 @@ func (r *reader) reportSyntax(err error) {
 		if one.Mark.Line > 0 {
 			at = Pos{Line: one.Mark.Line, Col: max(one.Mark.Column, 1)}
 		}
-	}
-	// The end of the text may lie in a line that is not there.
-	if at.Line > 1 && r.src.line(at.Line) == "" {
-		for at.Line--; at.Line > 1 && strings.TrimSpace(r.src.line(at.Line)) == ""; at.Line-- {
-		}
-		at.Col = utf8.RuneCountInString(r.src.line(at.Line)) + 1
 	}
 	if line := []rune(r.src.line(at.Line)); at.Col <= len(line) && line[at.Col-1] == '\t' {
 		message = "tab character"

@@ -11,13 +11,22 @@ import (
 // any. ok is false after it has reported that there is no text.
 func (r *reader) text(n *yaml.Node, want string) (text string, symbolic, ok bool) {
 	if n.Kind != yaml.ScalarNode || isNull(n) {
-		r.fail(n, "", "want %s, got %s", want, kind(n))
+		r.fail(n, braceHint(n), "want %s, got %s", want, kind(n))
 		return "", false, false
 	}
 	if !strings.Contains(n.Value, "${") {
 		return n.Value, false, true
 	}
 	return r.expand(n)
+}
+
+// braceHint helps those who wrote a placeholder without quotes, which YAML takes for
+// a mapping with an empty value.
+func braceHint(n *yaml.Node) string {
+	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 && len(n.Content) == 2 && isNull(n.Content[1]) {
+		return "a text that begins with { must be in quotes: \"{" + n.Content[0].Value + "}\""
+	}
+	return ""
 }
 
 // expand replaces ${NAME}, ${NAME:-default} and $${, which stands for "${".
