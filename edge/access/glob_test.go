@@ -33,12 +33,12 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%q: %v", c.pattern, err)
 			continue
 		}
-		for _, path := range strings.Fields(c.yes) {
+		for path := range strings.FieldsSeq(c.yes) {
 			if !g.match(path) {
 				t.Errorf("%q does not match %q", c.pattern, path)
 			}
 		}
-		for _, path := range strings.Fields(c.not) {
+		for path := range strings.FieldsSeq(c.not) {
 			if g.match(path) {
 				t.Errorf("%q matches %q", c.pattern, path)
 			}
