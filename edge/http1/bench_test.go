@@ -109,6 +109,11 @@ func roundTrips(b *testing.B, c net.Conn, depth int) {
 // serveTLS is serve over TLS, with a certificate for localhost.
 func serveTLS(t testing.TB, o Options) (addr string, pool *x509.CertPool) {
 	t.Helper()
+	return serveTLSOn(t, NewServer(o))
+}
+
+func serveTLSOn(t testing.TB, s *Server) (addr string, pool *x509.CertPool) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +134,6 @@ func serveTLS(t testing.TB, o Options) (addr string, pool *x509.CertPool) {
 		Certificates:                []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 		DynamicRecordSizingDisabled: true,
 	}
-	s := NewServer(o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
