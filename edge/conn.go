@@ -64,7 +64,7 @@ func connFacts(e *entry, c net.Conn, deadline time.Time) (*exchange.Conn, error)
 	}
 	src, _, local, err := listen.ReadProxy(c, deadline)
 	if err != nil {
-		return nil, fmt.Errorf("read PROXY header: %w", err)
+		return nil, err
 	}
 	if !local {
 		f.Client = src

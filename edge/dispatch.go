@@ -63,7 +63,7 @@ func (snap *Snapshot) answer(r *exchange.Request) (rt *Route, resp *exchange.Res
 	}
 	rt, allow, err := snap.Find(r)
 	if allow != "" && r.Method == http.MethodOptions {
-		return nil, allowed(r, allow), nil
+		return rt, allowed(r, allow), nil
 	}
 	if err != nil {
 		return rt, nil, err
@@ -92,7 +92,7 @@ func (snap *Snapshot) Find(r *exchange.Request) (rt *Route, allow string, err er
 	}
 	found := site.Match(r.Path, r.Method, asker{r})
 	if !found.OK {
-		return nil, found.Allow, notFound(r, found.Allow)
+		return snap.unrouted(r, site.Name(), found.Allow)
 	}
 	rt = found.Value
 	r.Record.Site, r.Record.Route = rt.Site, found.Pattern
@@ -108,6 +108,24 @@ func (snap *Snapshot) Find(r *exchange.Request) (rt *Route, allow string, err er
 func (rt *Route) Answer(r *exchange.Request) (resp *exchange.Response, err error) {
 	defer recovered(&err)
 	return rt.handler(r).Handle(r)
+}
+
+// unrouted says what becomes of a request that none of its host's rules take. It
+// must not tell more than a route would: neither to connections of another policy,
+// nor over plain HTTP where that only redirects.
+func (snap *Snapshot) unrouted(r *exchange.Request, host, allow string) (*Route, string, error) {
+	rt := snap.Unrouted[host]
+	if rt == nil {
+		return nil, allow, notFound(r, allow)
+	}
+	r.Record.Site = rt.Site
+	if err := rt.admit(r); err != nil {
+		return rt, "", err
+	}
+	if r.Conn.TLS == nil && rt.Plain != nil {
+		return rt, "", nil
+	}
+	return rt, allow, notFound(r, allow)
 }
 
 // handler is what answers on this connection.

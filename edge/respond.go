@@ -144,7 +144,7 @@ func (s *Server) errorResponse(snap *Snapshot, rt *Route, r *exchange.Request, e
 	}
 	if e != nil {
 		for _, f := range e.Fields {
-			resp.Header.Set(f.Name, f.Value)
+			resp.Header.Add(f.Name, f.Value)
 		}
 	}
 	resp.Header.Set("x-request-id", r.Record.ID())

@@ -15,6 +15,10 @@ import (
 type Snapshot struct {
 	Listeners []Listener
 	Routes    *route.Table[*Route]
+	// Unrouted has, by the host as the table names it, what holds for requests that
+	// none of a host's rules take: its Handler is not asked, its Plain, Policy, Errors
+	// and Log count. It may be nil.
+	Unrouted map[string]*Route
 	// TLS decides how a connection is secured, by what its ClientHello says. It may
 	// be nil when no listener is secure. It is called by many handshakes at once.
 	TLS func(*tls.ClientHelloInfo) (Security, error)

@@ -22,6 +22,8 @@ type builder struct {
 	closers []func()
 	rules   []route.Rule[*edge.Route]
 
+	unrouted map[string]*edge.Route // of sites without an action of their own
+
 	files map[string]exchange.Handler // by their settings
 }
 
@@ -44,7 +46,8 @@ func (b *builder) fail(at, otherwise config.Pos, err error) {
 // build makes the snapshot of c. When anything is wrong it closes what it opened
 // and returns every mistake, in the order of the file.
 func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
-	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}}
+	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, unrouted: map[string]*edge.Route{}}
+	w.builds++
 	snap := b.snapshot()
 	if len(b.errs) == 0 {
 		return snap, nil
@@ -84,7 +87,7 @@ func (b *builder) snapshot() *edge.Snapshot {
 		}
 		return nil
 	}
-	snap.Routes = table
+	snap.Routes, snap.Unrouted = table, b.unrouted
 	if len(b.c.Listen.HTTPS) > 0 {
 		snap.TLS = (&chooser{routes: table, sites: b.security()}).choose
 	}
@@ -146,8 +149,8 @@ func (b *builder) site(s *config.Site) {
 		}
 	}
 	if s.Root == nil && s.Redirect == nil && s.Respond == nil {
-		if !answersAll(s.Routes) {
-			b.otherwise(hosts, shell)
+		for _, h := range hosts {
+			b.unrouted[h] = &shell
 		}
 		return
 	}
@@ -155,22 +158,6 @@ func (b *builder) site(s *config.Site) {
 	rt.Raw, rt.Pattern = s.RawPath, "/*"
 	rt.Handler = b.handler(s, &s.Rule, nil)
 	b.rules = append(b.rules, route.Rule[*edge.Route]{Hosts: hosts, Path: "/*", Origin: s.Pos.String(), Value: &rt})
-}
-
-// otherwise answers what no route of a site without an action of its own matches.
-func (b *builder) otherwise(hosts []string, shell edge.Route) {
-	shell.Pattern = "/*"
-	shell.Handler = exchange.HandlerFunc(func(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound })
-	b.rules = append(b.rules, route.Rule[*edge.Route]{Hosts: hosts, Path: "/*", Origin: shell.Origin, Value: &shell})
-}
-
-// answersAll tells whether some route takes every path and method.
-func answersAll(routes []*config.Route) bool {
-	return slices.ContainsFunc(routes, func(r *config.Route) bool {
-		m := &r.Match
-		return r.Enabled && len(m.Methods)+len(m.Headers)+len(m.Query) == 0 &&
-			slices.ContainsFunc(m.Paths, func(p config.Text) bool { return p.Text == "/*" || p.Text == "" })
-	})
 }
 
 // shell is what all routes of a site have in common.

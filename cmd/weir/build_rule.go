@@ -95,7 +95,10 @@ func (w *world) compressor(c *config.Compress) (exchange.Filter, error) {
 	if f := w.compressors[key]; f != nil {
 		return f, nil
 	}
-	o := compress.Options{Encodings: c.Encodings, MinLength: int(c.MinSize)}
+	o := compress.Options{Encodings: c.Encodings, MinLength: int(c.MinSize), Level: compress.Level(c.Level)}
+	if c.MinSize == 0 {
+		o.MinLength = -1 // no limit; the library's zero is its default
+	}
 	if len(c.Types) > 0 {
 		o.Types = c.Types
 	}

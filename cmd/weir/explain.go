@@ -121,11 +121,11 @@ func (e *explanation) print(u *url.URL) {
 	}
 	rt, allow, err := e.snap.Find(e.r)
 	switch {
-	case err != nil && rt == nil && allow == "":
-		e.line("route", "none: "+err.Error(), "")
-	case err != nil && rt == nil:
-		e.line("route", "none takes "+e.r.Method+": "+allow, "")
-	case rt != nil:
+	case allow != "":
+		e.line("route", "none takes "+e.r.Method+", only "+allow, "")
+	case e.r.Record.Route == "":
+		e.line("route", "none", "")
+	default:
 		e.line("route", e.r.Record.Route, where)
 		for _, p := range e.r.Match.Params {
 			e.line("", "{"+p.Name+"} = "+p.Value, "")

@@ -41,15 +41,16 @@ func troff(s string) string {
 }
 
 func usage(c *kong.Node) string {
-	text := c.Path()
+	var text strings.Builder
+	text.WriteString(c.Path())
 	for _, p := range c.Positional {
 		if p.Required {
-			text += " " + p.Name
+			text.WriteString(" " + p.Name)
 		} else {
-			text += " [" + p.Name + "]"
+			text.WriteString(" [" + p.Name + "]")
 		}
 	}
-	return text
+	return text.String()
 }
 
 func flagsOf(c *kong.Node) (all []*kong.Flag) {

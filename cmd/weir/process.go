@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -129,6 +130,8 @@ func (p *process) apply(c *config.Config) error {
 	p.world.metrics.SetSites(siteNames(c))
 	text := config.Normal(c)
 	p.normal.Store(&text)
+	// Reading a configuration takes several times the memory that serving it does.
+	go debug.FreeOSMemory()
 	return nil
 }
 

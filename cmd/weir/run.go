@@ -56,7 +56,7 @@ func (a *app) logger(level string) *slog.Logger {
 		l = slog.LevelInfo
 	}
 	if a.colour {
-		return slog.New(tint.NewHandler(a.stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly}))
 	}
 	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: l}))
 }
@@ -148,7 +148,7 @@ func (cmd *serveCmd) Run(a *app) error {
 	load := func() (*config.Config, error) {
 		return config.Parse("weir serve", []byte(text), config.Options{Dir: "."})
 	}
-	log := slog.New(tint.NewHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
+	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
 	p, err := start(log, load)
 	if err != nil {
 		return err

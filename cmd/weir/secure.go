@@ -85,9 +85,6 @@ func (b *builder) security() map[string]edge.Security {
 		}
 		for _, h := range s.Hosts {
 			key := fmt.Sprintf("%s %s %s %s %v", s.TLS.Mode, s.TLS.Cert, s.TLS.Key, s.TLS.MinVersion, clientAuthKey(s.TLS.ClientAuth))
-			if b.internalMode(s) {
-				key += " " + wildcardOf(h.Name)
-			}
 			sec, ok := bySetting[key]
 			if !ok {
 				var err error
@@ -108,15 +105,6 @@ func clientAuthKey(a *config.ClientAuth) string {
 		return ""
 	}
 	return fmt.Sprint(a.Mode, a.CA)
-}
-
-// wildcardOf names what one certificate serves: wildcards get one of their own,
-// all other hosts are issued by the name that the client asks for.
-func wildcardOf(host string) string {
-	if len(host) > 1 && host[0] == '*' {
-		return host
-	}
-	return ""
 }
 
 func (b *builder) internalMode(s *config.Site) bool {
@@ -144,10 +132,9 @@ func (b *builder) secureSite(s *config.Site, h config.Host) (edge.Security, erro
 		if err != nil {
 			return edge.Security{}, err
 		}
+		// By the name that the client asks for, of a wildcard too: not every client
+		// takes a certificate for *.localhost.
 		conf.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return ca.Issue(edge.HostOf(hello)) }
-		if w := wildcardOf(h.Name); w != "" {
-			conf.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return ca.Issue(w) }
-		}
 	} else {
 		pair, err := b.world.certs.files.LoadPair(s.TLS.Cert, s.TLS.Key)
 		if err != nil {

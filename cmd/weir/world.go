@@ -29,8 +29,9 @@ type world struct {
 	compressors map[string]exchange.Filter
 	redirects   map[string]exchange.Handler
 
-	mu   sync.Mutex
-	logs map[string]*sharedLog
+	mu     sync.Mutex
+	logs   map[string]*sharedLog
+	builds int // so far
 }
 
 // sharedLog is one access log that several sites, and the old and the new snapshot
@@ -38,6 +39,8 @@ type world struct {
 type sharedLog struct {
 	*accesslog.Log
 	users int
+	file  string
+	build int // the last one that asked for it
 }
 
 func newWorld(log *slog.Logger, c *config.Config) (*world, error) {
@@ -88,6 +91,9 @@ func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
 	defer w.mu.Unlock()
 	shared := w.logs[key]
 	if shared == nil {
+		if file != "" && w.writes(file, key) {
+			return nil, nil, fmt.Errorf("log to %s: another site logs there in another way; two writers would mix their lines", file)
+		}
 		l, err := accesslog.New(accesslog.Options{
 			Format: accesslog.Format(format), Writer: out, File: file, Color: color, MaskIP: c.MaskIP, Redact: c.Redact, Log: w.log,
 			Rotate: accesslog.Rotate{Size: c.Rotate.Size, Keep: c.Rotate.Keep, Age: c.Rotate.Age, Compress: c.Rotate.Compress},
@@ -95,11 +101,23 @@ func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		shared = &sharedLog{Log: l}
+		shared = &sharedLog{Log: l, file: file}
 		w.logs[key] = shared
 	}
+	shared.build = w.builds
 	shared.users++
 	return shared.Log, func() { w.closeLog(key) }, nil
+}
+
+// writes tells whether a log with other settings has the same file. While a reload
+// changes the settings of a file, the old snapshot's log counts as the same.
+func (w *world) writes(file, key string) bool {
+	for k, l := range w.logs {
+		if k != key && l.file == file && l.build == w.builds {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) closeLog(key string) {

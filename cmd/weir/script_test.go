@@ -1,0 +1,152 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The scripts below testdata/script run this program as a user would.
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"weir": main})
+}
+
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("WEIR_DATA_DIR", e.WorkDir+"/data")
+			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/none")
+			e.Setenv("HOME", e.WorkDir)
+			for _, name := range []string{"HTTP", "HTTPS", "ADMIN"} {
+				port, err := freePort()
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, port)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"get":    cmdGet,
+			"ready":  cmdReady,
+			"signal": cmdSignal,
+			"expect": cmdExpect,
+		},
+	})
+}
+
+// freePort asks the kernel for a port. That nobody takes it in between is likely
+// enough, as the kernel hands them out in turn.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// get [-X METHOD] [-H 'Name: value'] URL prints status line, header and body. HTTPS
+// trusts the internal CA of the script's data directory and nothing else.
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	method, header := "GET", http.Header{}
+	for len(args) > 2 {
+		switch args[0] {
+		case "-X":
+			method = args[1]
+		case "-H":
+			name, value, _ := strings.Cut(args[1], ":")
+			header.Add(name, strings.TrimSpace(value))
+		}
+		args = args[2:]
+	}
+	req, err := http.NewRequest(method, args[0], nil)
+	ts.Check(err)
+	req.Header = header
+	if host := header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(ts.Getenv("WEIR_DATA_DIR") + "/ca/root.crt"); err == nil {
+		pool.AppendCertsFromPEM(pem)
+	}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true, DisableCompression: true}
+	client := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		if neg {
+			return
+		}
+		ts.Fatalf("get %s: %v", args[0], err)
+	}
+	defer resp.Body.Close()
+	if neg {
+		ts.Fatalf("get %s: %s, want no answer", args[0], resp.Status)
+	}
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	out := ts.Stdout()
+	fmt.Fprintln(out, resp.Proto, resp.Status)
+	for name, values := range resp.Header {
+		for _, v := range values {
+			fmt.Fprintf(out, "%s: %s\n", name, v)
+		}
+	}
+	fmt.Fprintf(out, "\n%s", body)
+}
+
+// ready ADDRESS waits until something listens there.
+func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		c, err := net.DialTimeout("tcp", args[0], time.Second)
+		if err == nil {
+			c.Close()
+		}
+		if (err == nil) != neg {
+			return
+		}
+		<-time.After(10 * time.Millisecond) // there is no signal to wait for: another process listens
+	}
+	ts.Fatalf("ready %s: nothing changed in 20 s", args[0])
+}
+
+// signal HUP|USR1|TERM|QUIT NAME sends a signal to a command in the background.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "TERM": syscall.SIGTERM, "QUIT": syscall.SIGQUIT}
+	for _, c := range ts.BackgroundCmds() {
+		if c.Process != nil {
+			ts.Check(c.Process.Signal(signals[args[0]]))
+			return
+		}
+	}
+	ts.Fatalf("signal: nothing runs in the background")
+}
+
+// expect FILE TEXT waits until the file holds the text.
+func cmdExpect(ts *testscript.TestScript, neg bool, args []string) {
+	var b []byte
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		b, _ = os.ReadFile(ts.MkAbs(args[0]))
+		if strings.Contains(string(b), args[1]) {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	ts.Fatalf("expect: %s never held %q; it holds\n%s", args[0], args[1], b)
+}
