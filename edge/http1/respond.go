@@ -101,7 +101,7 @@ func (c *conn) content(r *exchange.Request, resp *exchange.Response, p plan) err
 	case *exchange.Bytes:
 		return c.bytes(r, body.Rest())
 	case *exchange.File:
-		return c.range_(r, body)
+		return c.fileRange(r, body)
 	}
 	if eager(resp) {
 		if err := c.flush(); err != nil {

@@ -36,8 +36,8 @@ func (c *conn) bytes(r *exchange.Request, p []byte) error {
 	return nil
 }
 
-// range_ sends a range of a file.
-func (c *conn) range_(r *exchange.Request, f *exchange.File) error {
+// fileRange sends a range of a file.
+func (c *conn) fileRange(r *exchange.Request, f *exchange.File) error {
 	w := c.work
 	if f.N <= smallBody {
 		return c.smallFile(r, f)
