@@ -2,8 +2,12 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,23 +37,28 @@ func FuzzParse(f *testing.F) {
 	seed(f)
 	f.Add([]byte("\r0"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		c, err := Parse("weir.yaml", src, testOptions())
-		if err != nil {
-			checkErrors(t, src, err)
-			return
-		}
-		normal := Normal(c)
-		again, err := Parse("weir.yaml", normal, testOptions())
-		if err != nil {
-			t.Fatalf("input %q:\nnormal form:\n%s\nis refused: %v", src, normal, err)
-		}
-		if got := Normal(again); !bytes.Equal(got, normal) {
-			t.Errorf("input %q:\nnormal form:\n%s\nof that:\n%s", src, normal, got)
-		}
-		if len(c.Sites) == 0 {
-			t.Errorf("input %q: no sites and no error", src)
-		}
+		checkParse(t, src)
 	})
+}
+
+func checkParse(t *testing.T, src []byte) {
+	t.Helper()
+	c, err := Parse("weir.yaml", src, testOptions())
+	if err != nil {
+		checkErrors(t, src, err)
+		return
+	}
+	normal := Normal(c)
+	again, err := Parse("weir.yaml", normal, testOptions())
+	if err != nil {
+		t.Fatalf("input %q:\nnormal form:\n%s\nis refused: %v", src, normal, err)
+	}
+	if got := Normal(again); !bytes.Equal(got, normal) {
+		t.Errorf("input %q:\nnormal form:\n%s\nof that:\n%s", src, normal, got)
+	}
+	if len(c.Sites) == 0 {
+		t.Errorf("input %q: no sites and no error", src)
+	}
 }
 
 func checkErrors(t *testing.T, src []byte, err error) {
@@ -72,7 +81,7 @@ func checkErrors(t *testing.T, src []byte, err error) {
 // FuzzFormat holds that formatting keeps meaning and comments, and is done at once.
 func FuzzFormat(f *testing.F) {
 	seed(f)
-	for _, found := range []string{"#\rt\n", "!", "|\n\na: ", ": |\n # y\n  ", "a: |\n\n  >-\n\n    ", "a: b\r\n# c\r\nd: |\r\n  e\r\n", "\ufeff# a\nb: c"} {
+	for _, found := range []string{"#\rt\n", "!", "|\n\na: ", ": |\n # y\n  ", "a: |\n\n  >-\n\n    ", "a: b\r\n# c\r\nd: |\r\n  e\r\n", "\ufeff# a\nb: c", " ---", " --- a: b", " ... d"} {
 		f.Add([]byte(found))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
@@ -109,4 +118,99 @@ func FuzzLayout(f *testing.F) {
 		}
 		checkFormat(t, src)
 	})
+}
+
+// FuzzSettings is FuzzParse for files that the schema shapes, so that it gets past
+// the names of keys: every byte picks a key, a form or a value.
+func FuzzSettings(f *testing.F) {
+	var root map[string]any
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		f.Fatal(err)
+	}
+	for i := range 64 {
+		picks := make([]byte, 200)
+		for j := range picks {
+			picks[j] = byte(i*31 + j*j*7 + j*i)
+		}
+		f.Add(picks)
+	}
+	f.Fuzz(func(t *testing.T, picks []byte) {
+		g := generator{root: root, picks: picks}
+		src := []byte("snippets: {one: {hsts: 1d, import: two}, two: {headers: {import: three}}, three: {request: {set: {a: b}}}}\nsites: ")
+		checkParse(t, append(src, g.value(g.definition("site"), 0)...))
+		g.picks = picks
+		src = []byte("sites: {a: {tls: off, root: .}}\n")
+		for range 3 {
+			key, s := g.property(root)
+			if key != "sites" && key != "import" && key != "snippets" {
+				src = append(src, key+": "+g.value(s, 0)+"\n"...)
+			}
+		}
+		checkParse(t, src)
+	})
+}
+
+// generator writes values by a schema, in brackets.
+type generator struct {
+	root  map[string]any
+	picks []byte
+}
+
+func (g *generator) pick(n int) int {
+	if len(g.picks) == 0 {
+		return 0
+	}
+	p := g.picks[0]
+	g.picks = g.picks[1:]
+	return int(p) % n
+}
+
+// definition gives a mapping of free keys to what the schema calls name.
+func (g *generator) definition(name string) map[string]any {
+	return map[string]any{"type": "object", "additionalProperties": map[string]any{"$ref": "#/$defs/" + name}}
+}
+
+func (g *generator) property(s map[string]any) (string, map[string]any) {
+	properties, _ := s["properties"].(map[string]any)
+	keys := slices.Sorted(maps.Keys(properties))
+	for _, kind := range []string{"additionalProperties", "patternProperties"} {
+		if free, ok := s[kind].(map[string]any); ok {
+			if one, ok := free["^(4|5)([0-9][0-9]|xx)$"].(map[string]any); ok {
+				free = one
+			}
+			name := []string{"a", "b.example.com", "'*.c'", "default", "x-token", "404", "5xx", "import", "A", ".md", "'*'"}[g.pick(11)]
+			return name, free
+		}
+	}
+	if len(keys) == 0 {
+		return "x", map[string]any{}
+	}
+	key := keys[g.pick(len(keys))]
+	return key, properties[key].(map[string]any)
+}
+
+func (g *generator) value(s map[string]any, depth int) string {
+	if ref, ok := s["$ref"].(string); ok {
+		s = g.root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	}
+	if all, ok := s["anyOf"].([]any); ok && s["type"] == nil {
+		return g.value(all[g.pick(len(all))].(map[string]any), depth)
+	}
+	values := []string{".", "a", "/a", "1", "10s", "1MiB", "true", "false", "off", "none", "~", "", "'${NAME}'", "'${MISSING}'", "{}", "[]", "200", "/{x}/*", "'{path}'",
+		":80", "internal", "require", "one", "[one, two]", "{file: token}", "text/html", "GET", "private", "'='", "1.2", "{a: }", `"\n"`}
+	switch {
+	case s["enum"] != nil:
+		enum := s["enum"].([]any)
+		return fmt.Sprint(enum[g.pick(len(enum))])
+	case s["type"] == "array" && depth < 8:
+		return "[" + g.value(s["items"].(map[string]any), depth+1) + ", " + g.value(s["items"].(map[string]any), depth+1) + "]"
+	case s["type"] == "object" && depth < 8:
+		var parts []string
+		for range g.pick(5) {
+			key, sub := g.property(s)
+			parts = append(parts, key+": "+g.value(sub, depth+1))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return values[g.pick(len(values))]
 }

@@ -42,7 +42,12 @@ func (l *layout) document(root *yaml.Node) {
 	const end = 1 << 30
 	if root.Kind == yaml.ScalarNode || len(root.Content) == 0 {
 		l.ownComments(root.Line, 0)
-		flow(&l.line, root)
+		// In quotes, since at the left edge it might be "---", which parts documents.
+		if root.Kind == yaml.ScalarNode && !plainSafe(root.Value) {
+			l.line.WriteString(quoted(root.Value))
+		} else {
+			flow(&l.line, root)
+		}
 		l.print(root)
 	} else {
 		l.block(root, 0, end, 0)
@@ -256,7 +261,8 @@ func (l *layout) key(k *yaml.Node) {
 }
 
 func keyText(k *yaml.Node) string {
-	if k.Style == 0 && k.Line > 0 && k.Value != "" && !strings.Contains(k.Value, "\n") || plainSafe(k.Value) && k.Value != "import" {
+	marker := strings.HasPrefix(k.Value, "---") || strings.HasPrefix(k.Value, "...")
+	if k.Style == 0 && k.Line > 0 && k.Value != "" && !marker && !strings.Contains(k.Value, "\n") || plainSafe(k.Value) && k.Value != "import" {
 		return k.Value
 	}
 	return quoted(k.Value)

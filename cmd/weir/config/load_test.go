@@ -359,3 +359,17 @@ func BenchmarkFormat(b *testing.B) {
 		}
 	}
 }
+
+// TestSecurity_P8_ClientAuthNeverFailsOpen holds that nothing that was meant to ask
+// for certificates is read as not asking.
+func TestSecurity_P8_ClientAuthNeverFailsOpen(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"require", "optional", "true", "{mode: require}", "{ca: []}", "{mode: require, ca: ''}", "{mode: requir, ca: a.pem}", "{}", "", "{mode: require, ca: [~]}"} {
+		for _, form := range []string{"sites: {a: {root: ., tls: {client_auth: %s}}}\n", "tls: {client_auth: %s}\nsites: {a: {root: .}}\n", "sites: {a: {root: ., tls: {mode: off, client_auth: %s}}}\n"} {
+			src := fmt.Sprintf(form, auth)
+			if c, err := Parse("weir.yaml", []byte(src), Options{}); err == nil {
+				t.Errorf("%s: taken, as %+v", src, c.Sites[0].TLS.ClientAuth)
+			}
+		}
+	}
+}

@@ -62,12 +62,12 @@ func isLines(s string) bool {
 // plainSafe tells whether a text may stand without quotes anywhere, also within
 // brackets. It is stricter than YAML.
 func plainSafe(s string) bool {
-	if s == "" || s[0] == '-' && (len(s) == 1 || s[1] == ' ') {
+	if s == "" || s == "-" || strings.HasPrefix(s, "- ") || strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...") {
 		return false
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
-		case isAlnum(c), c == '_', c == '/', c == '.', c == '$', c == '=' && i > 0, c == '-' && len(s) > 1 && s[:min(3, len(s))] != "---":
+		case isAlnum(c), c == '_', c == '/', c == '.', c == '$', c == '-', c == '=' && i > 0:
 		case c == ':' && i > 0 && i+1 < len(s) && s[i+1] != ' ' && isAlnum(s[i-1]):
 		case i > 0 && (c == '*' || c == '+' || c == ';' || c == '(' || c == ')' || c == '<' || c == '>' || c == '^' || c == '~'):
 		case c == ' ' && i > 0 && i+1 < len(s) && s[i+1] != ' ' && s[i+1] != '#' && s[i-1] != ':':
@@ -76,8 +76,8 @@ func plainSafe(s string) bool {
 		}
 	}
 	switch lower(s) {
-	case "null", "true", "false", "yes", "no", "on", "off", "y", "n", "...":
-		return lower(s) == "off" || lower(s) == "on"
+	case "null", "true", "false", "yes", "no", "y", "n":
+		return false
 	}
 	_, err := strconv.ParseFloat(s, 64)
 	return err != nil || s[0] >= '0' && s[0] <= '9'

@@ -121,7 +121,7 @@ var clientAuthShape = object[ClientAuth]{
 	},
 	after: func(r *reader, n *yaml.Node, a *ClientAuth) {
 		if a.Mode != "off" && len(a.CA) == 0 && n.Kind == yaml.MappingNode {
-			r.fail(n.Content[0], "give the files of the authorities as ca:", "client certificates cannot be checked without ca")
+			r.report(r.here, keyWidth(r), "client certificates cannot be checked without ca", "give the files of the authorities as ca:")
 		}
 	},
 }.shape()
