@@ -9,6 +9,9 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,11 +75,36 @@ func (constant) Reject(r *exchange.Request, err error) { panic(err) }
 func BenchmarkServe(b *testing.B) {
 	b.Run("plain", func(b *testing.B) {
 		addr, _ := serve(b, Options{Dispatcher: constant{}})
-		roundTrips(b, dial(b, addr), 1)
+		roundTrips(b, dial(b, addr), 1, answerSize)
+	})
+	b.Run("file100k", func(b *testing.B) {
+		path := filepath.Join(b.TempDir(), "f")
+		if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 100_000), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		addr, _ := serve(b, Options{Dispatcher: edge{handle: respond(200, func(r *exchange.Response) {
+			r.SetFile(exchange.File{F: f, N: 100_000})
+		})}})
+		roundTrips(b, dial(b, addr), 1, len("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")+100_000)
+	})
+	b.Run("stream", func(b *testing.B) {
+		addr, _ := serve(b, Options{Dispatcher: edge{handle: func(r *exchange.Request) (*exchange.Response, error) {
+			resp := r.NewResponse(200)
+			resp.Body = r.Body
+			return resp, nil
+		}}})
+		c := dial(b, addr)
+		post := []byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat("x", 1000))
+		roundTripsOf(b, c, post, len("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")+1000)
 	})
 	b.Run("pipelined16", func(b *testing.B) {
 		addr, _ := serve(b, Options{Dispatcher: constant{}})
-		roundTrips(b, dial(b, addr), 16)
+		roundTrips(b, dial(b, addr), 16, answerSize)
 	})
 	b.Run("tls", func(b *testing.B) {
 		addr, pool := serveTLS(b, Options{Dispatcher: constant{}})
@@ -85,19 +113,22 @@ func BenchmarkServe(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer c.Close()
-		roundTrips(b, c, 1)
+		roundTrips(b, c, 1, answerSize)
 	})
 }
 
-func roundTrips(b *testing.B, c net.Conn, depth int) {
-	request := bytes.Repeat([]byte(smallGet), depth)
+func roundTrips(b *testing.B, c net.Conn, depth, answer int) {
+	roundTripsOf(b, c, bytes.Repeat([]byte(smallGet), depth), answer*depth)
+}
+
+func roundTripsOf(b *testing.B, c net.Conn, request []byte, answer int) {
 	buf := make([]byte, 64<<10)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := c.Write(request); err != nil {
 			b.Fatal(err)
 		}
-		for n := 0; n < answerSize*depth; {
+		for n := 0; n < answer; {
 			got, err := c.Read(buf)
 			if n += got; err != nil {
 				b.Fatal(err)

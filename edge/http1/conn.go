@@ -38,6 +38,7 @@ type conn struct {
 	served int     // requests so far
 
 	// Of the present exchange:
+	busy      bool // it is with the dispatcher
 	closing   bool // the connection ends after it
 	lingering bool // and there may be bytes in flight that a close would answer with RST
 	broken    bool // a message was cut: nothing more is sent, and the client must notice
@@ -148,7 +149,7 @@ func (c *conn) await() (bad *refusal, ok bool) {
 		// send it after a POST.
 		if len(b) >= 2 && !skipped && b[0] == '\r' && b[1] == '\n' {
 			c.work.in.skip(2)
-			skipped = true
+			seen, skipped = 0, true
 			continue
 		}
 		if len(b) > seen {
@@ -252,6 +253,7 @@ func (c *conn) exchange(bad *refusal) {
 	} else {
 		c.begin(r, &w.head.framing)
 	}
+	c.busy = true
 	if bad != nil {
 		c.server.dispatcher.Reject(r, &bad.err)
 	} else {
@@ -277,6 +279,7 @@ func (c *conn) begin(r *exchange.Request, f *framing) {
 
 // finish ends an exchange: its context, and the rest of the request's body.
 func (c *conn) finish() {
+	c.busy = false
 	c.cancel(nil)
 	b := &c.work.body
 	switch {
@@ -368,7 +371,8 @@ func (c *conn) allowBody() error {
 // close ends the connection the way the last exchange asks for.
 func (c *conn) close() {
 	switch {
-	case c.broken:
+	case c.busy || c.broken: // busy: the dispatcher has panicked
+		c.cancel(nil)
 		// A reset, so that a message that ends with the connection, too, is seen to
 		// be cut.
 		if tcp, ok := c.raw.(*net.TCPConn); ok {

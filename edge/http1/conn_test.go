@@ -313,3 +313,31 @@ func (o observing) Dispatch(r *exchange.Request) {
 }
 
 func (o observing) Reject(*exchange.Request, error) {}
+
+// TestDispatcher_PanicEndsTheConnection: who runs ServeConn may recover; the client
+// must not take what it got for a whole answer, and nobody waits for ever.
+func TestDispatcher_PanicEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	ours, theirs := net.Pipe()
+	contexts := make(chan context.Context, 1)
+	s := NewServer(Options{Dispatcher: edge{handle: func(r *exchange.Request) (*exchange.Response, error) {
+		contexts <- r.Context()
+		panic("handler")
+	}}})
+	recovered := make(chan any)
+	go func() {
+		defer func() { recovered <- recover() }()
+		s.ServeConn(theirs, nil, nil, &exchange.Conn{})
+	}()
+	send(t, ours, get)
+	if got, err := io.ReadAll(ours); len(got) > 0 || err != nil {
+		t.Errorf("got %q, %v; want the end", got, err)
+	}
+	if got := <-recovered; got != "handler" {
+		t.Errorf("recovered %v", got)
+	}
+	<-(<-contexts).Done()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}

@@ -319,3 +319,15 @@ func TestServeConn_AfterShutdownRefuses(t *testing.T) {
 		t.Errorf("Shutdown after Close: %v", err)
 	}
 }
+
+// TestTime_EmptyLineDoesNotBeginAHead: after the empty line that RFC 9112 §2.2
+// forgives, a connection waits as it did before.
+func TestTime_EmptyLineDoesNotBeginAHead(t *testing.T) {
+	inBubble(t, Options{Dispatcher: edge{handle: text(200, "")}}, func(t *testing.T, s *Server, c net.Conn) {
+		send(t, c, "\r")
+		send(t, c, "\n")
+		time.Sleep(30 * time.Second)
+		send(t, c, get)
+		receive(t, c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	})
+}
