@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -20,13 +21,14 @@ type H2 struct {
 	done    chan struct{} // closed when the accept loop has ended
 	mu      sync.Mutex
 	conns   map[net.Conn]handed
+	clock   *atomic.Int64 // ticks of the watch
 }
 
 // NewH2 returns a server that answers through o.Dispatcher. Shutdown or Close
 // ends it.
 func NewH2(o Options) *H2 {
 	s := newServer(o, exchange.HTTP2)
-	h := &H2{done: make(chan struct{}), conns: map[net.Conn]handed{}}
+	h := &H2{done: make(chan struct{}), conns: map[net.Conn]handed{}, clock: &s.watch.now}
 	h.handoff = handoff{conns: make(chan net.Conn), closed: make(chan struct{})}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
@@ -70,11 +72,17 @@ type handed struct {
 
 // ServeTLS hands over a connection that agreed on h2 in its handshake, and
 // returns. ended is called once when the connection has been closed.
-func (h *H2) ServeTLS(c *tls.Conn, facts *exchange.Conn, ended func()) { h.put(c, facts, ended) }
+func (h *H2) ServeTLS(c *tls.Conn, facts *exchange.Conn, ended func()) {
+	h.put(guardTLS(c, h.clock), facts, ended)
+}
 
 // ServePlain hands over a connection without TLS whose client speaks HTTP/2 by
 // prior knowledge (RFC 9113 §3.3), and returns.
-func (h *H2) ServePlain(c net.Conn, facts *exchange.Conn, ended func()) { h.put(c, facts, ended) }
+func (h *H2) ServePlain(c net.Conn, facts *exchange.Conn, ended func()) {
+	g := &guardedPlain{Conn: c, guard: newGuard(h.clock)}
+	g.guard.left.Store(guardMost)
+	h.put(g, facts, ended)
+}
 
 func (h *H2) put(c net.Conn, facts *exchange.Conn, ended func()) {
 	h.mu.Lock()

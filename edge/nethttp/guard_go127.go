@@ -1,0 +1,16 @@
+//go:build go1.27
+
+package nethttp
+
+import (
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+)
+
+// guardTLS counts the frames of c.
+func guardTLS(c *tls.Conn, clock *atomic.Int64) net.Conn {
+	g := &guardedTLS{Conn: c, guard: newGuard(clock)}
+	g.guard.left.Store(guardMost)
+	return g
+}
