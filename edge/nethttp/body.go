@@ -1,8 +1,11 @@
 package nethttp
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
@@ -39,22 +42,36 @@ func (b *body) Read(p []byte) (int, error) {
 	st.req.Record.Received += int64(n)
 	if b.left >= 0 {
 		if b.left -= int64(n); b.left < 0 {
-			n, err = 0, errShort
+			n, err = 0, errLong
 		}
 	}
 	if err == io.EOF {
 		err = b.finish()
 	}
 	if err != nil {
-		b.err = err
+		b.err = blame(err)
 	}
-	return n, err
+	return n, b.err
+}
+
+// blame says whose fault it is that a body did not come: the libraries' errors do not.
+func blame(err error) error {
+	var known *exchange.Error
+	switch {
+	case err == io.EOF, errors.As(err, &known):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded): // the watch ended the wait
+		return errSlowBody
+	case errors.Is(err, io.ErrUnexpectedEOF): // HTTP/3: the stream ended too early
+		return errShort
+	}
+	return fmt.Errorf("%w: %w", exchange.ErrClientGone, err)
 }
 
 // finish decides whether the end of the stream is the end of the body.
 func (b *body) finish() error {
 	if b.left > 0 {
-		return io.ErrUnexpectedEOF
+		return errShort
 	}
 	for key, values := range b.st.r.Trailer {
 		name := lowerName(key)
@@ -64,7 +81,7 @@ func (b *body) finish() error {
 		}
 		for _, v := range values {
 			if err := b.st.req.Trailer.Add(name, v); err != nil {
-				return err
+				return &exchange.Error{Fault: exchange.Client, Status: http.StatusBadRequest, Err: err}
 			}
 		}
 	}

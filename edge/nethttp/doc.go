@@ -25,10 +25,11 @@ type Options struct {
 	Fields      int // of one header block; default 100
 	Streams     int // at a time on one connection; default 128
 
-	Header   time.Duration // for a stream's HEADERS to be complete (HTTP/3); default 10 s
-	Idle     time.Duration // for a connection without streams; default 75 s
-	Stall    time.Duration // without progress while sending or receiving a body; default 30 s
-	BodyRate int           // bytes/s a request body must come with after ten seconds of waiting; default 240
+	Header    time.Duration // for a stream's HEADERS to be complete (HTTP/3); default 10 s
+	Idle      time.Duration // for a connection without streams; default 75 s
+	Stall     time.Duration // without progress while sending or receiving a body; default 30 s
+	BodyRate  int           // bytes/s a request body must come with once BodyGrace is over; default 240
+	BodyGrace time.Duration // of waiting for a body before BodyRate counts; default 10 s
 }
 
 func (o Options) withDefaults() Options {
@@ -39,6 +40,7 @@ func (o Options) withDefaults() Options {
 	o.Idle = orDefault(o.Idle, 75*time.Second)
 	o.Stall = orDefault(o.Stall, 30*time.Second)
 	o.BodyRate = orDefault(o.BodyRate, 240)
+	o.BodyGrace = orDefault(o.BodyGrace, 10*time.Second)
 	return o
 }
 

@@ -19,8 +19,10 @@ var (
 	errTargetForm   = exchange.Reason(http.StatusBadRequest, "target holds a forbidden character or form")
 	errExpect       = exchange.Reason(http.StatusExpectationFailed, "unknown expectation")
 	errConnect      = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotImplemented, Err: errors.New("CONNECT is not served")}
-	errShort        = errors.New("body shorter than content-length")
-	errForbiddenEnd = errors.New("trailer field is not allowed")
+	errShort        = exchange.Reason(http.StatusBadRequest, "body shorter than content-length")
+	errLong         = exchange.Reason(http.StatusBadRequest, "body longer than content-length")
+	errSlowBody     = exchange.Reason(http.StatusRequestTimeout, "body came too slowly")
+	errForbiddenEnd = exchange.Reason(http.StatusBadRequest, "trailer field is not allowed")
 )
 
 // read fills st.req from st.r, and holds it to the rules that HTTP/1.1 requests

@@ -43,9 +43,9 @@ func (st *stream) Respond(r *exchange.Request, resp *exchange.Response) error {
 	defer st.leave(0)
 	st.w.WriteHeader(resp.Status)
 	if r.Method == http.MethodHead || bare {
+		st.broken = false
 		return nil
 	}
-	st.broken = true // until all is sent; a body that panics leaves it so
 	if err := st.send(r, resp.Body); err != nil {
 		return err
 	}

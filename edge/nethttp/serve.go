@@ -19,7 +19,7 @@ type server struct {
 
 func newServer(o Options, proto exchange.Proto) *server {
 	s := &server{Options: o.withDefaults(), proto: proto}
-	s.watch.init(s.Stall, s.BodyRate)
+	s.watch.init(s.Stall, s.BodyGrace, s.BodyRate)
 	s.pool.New = func() any { return new(stream) }
 	return s
 }
@@ -63,12 +63,12 @@ type stream struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	body   body
-	broken bool // the stream must end in a reset: what was sent is not whole
+	broken bool // the stream must end in a reset: no response was sent, or not all of it
 	watched
 }
 
 func (st *stream) begin(s *server, w http.ResponseWriter, r *http.Request, facts *exchange.Conn) {
-	st.server, st.w, st.r, st.broken = s, w, r, false
+	st.server, st.w, st.r, st.broken = s, w, r, true
 	st.req.Reset(facts, st)
 	st.req.Record.Start = time.Now()
 	st.watched.reset(w)

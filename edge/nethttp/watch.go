@@ -18,18 +18,15 @@ const (
 // move. One goroutine and two atomic stores per step are cheaper than a timer per
 // stream, and hold for both libraries alike.
 type watch struct {
-	stall, rate int64 // ticks; bytes per tick
-	now         atomic.Int64
-	mu          sync.Mutex
-	first       *watched
-	stopped     chan struct{}
-	running     bool
+	stall, grace, rate int64 // ticks; ticks of waiting before the rate counts; bytes per tick
+	now                atomic.Int64
+	mu                 sync.Mutex
+	first              *watched
+	stopped            chan struct{}
+	running            bool
 }
 
-const (
-	tick  = time.Second
-	grace = 10 // ticks of waiting before the minimum rate counts
-)
+const tick = time.Second
 
 // watched is the part of a stream that the watch sees.
 type watched struct {
@@ -72,8 +69,8 @@ func (e *watched) progress(n int) {
 	}
 }
 
-func (w *watch) init(stall time.Duration, rate int) {
-	w.stall, w.rate = int64(max(1, stall/tick)), int64(rate)
+func (w *watch) init(stall, grace time.Duration, rate int) {
+	w.stall, w.grace, w.rate = int64(max(1, stall/tick)), int64(max(1, grace/tick)), int64(rate)
 	w.stopped = make(chan struct{})
 }
 
@@ -142,7 +139,7 @@ func (w *watch) look(now int64) {
 		switch e.phase.Load() {
 		case phaseRead:
 			waited := e.waited.Load() + idle
-			if idle > w.stall || waited > grace && e.got.Load() < w.rate*waited {
+			if idle > w.stall || waited > w.grace && e.got.Load() < w.rate*waited {
 				http.NewResponseController(e.w).SetReadDeadline(past)
 			}
 		case phaseWrite:
