@@ -22,7 +22,7 @@ const module = "github.com/weirproxy/weir"
 // start one per stream. A package that is not listed starts none.
 const goroutines = `
 certs           2  renewal of the internal CA, watch over certificate files: both end at Close
-cmd/weir        4  the admin server and the watch over the configuration, end at their close; the drain, awaited; giving memory back after a load, ends by itself
+cmd/weir        4  the admin server, the watch over the configuration and the steward of memory, end at their close; the drain at the process's end
 edge            7  an accept loop per socket, one goroutine per connection, the farewell to a UDP socket, three for Shutdown
 edge/http1      1  the sweeper, from the first connection to Shutdown or Close
 edge/accesslog  1  the writer, ends at Close, which flushes

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,6 +29,7 @@ type process struct {
 	world  *world
 	admin  *admin
 	notify listen.Notify
+	memory *steward
 	conf   *config.Config // that is being served
 	drain  time.Duration
 	// collector says what the garbage collector was told.
@@ -94,6 +94,7 @@ func start(log *slog.Logger, load func() (*config.Config, error)) (p *process, e
 			return nil, err
 		}
 	}
+	p.memory = startSteward()
 	p.ready.Store(true)
 	return p, nil
 }
@@ -130,8 +131,6 @@ func (p *process) apply(c *config.Config) error {
 	p.world.metrics.SetSites(siteNames(c))
 	text := config.Normal(c)
 	p.normal.Store(&text)
-	// Reading a configuration takes several times the memory that serving it does.
-	go debug.FreeOSMemory()
 	return nil
 }
 
@@ -265,6 +264,9 @@ func (p *process) stop(signals <-chan os.Signal, drain time.Duration) error {
 // exchanges were cut.
 func (p *process) close(ctx context.Context) error {
 	err := p.server.Shutdown(ctx)
+	if p.memory != nil {
+		p.memory.close()
+	}
 	if p.admin != nil {
 		p.admin.close()
 	}
