@@ -35,16 +35,14 @@ type lives struct{ intermediate, leaf, backdate time.Duration }
 
 // newRoot makes a root that can vouch for internal names only: whoever trusts it,
 // and whoever steals it, cannot use it for the sites of others.
-func newRoot(now time.Time, backdate time.Duration) (*authority, error) {
+func newRoot(name string, now time.Time, backdate time.Duration) (*authority, error) {
 	if now.Year() < 2000 {
 		// A root of 1970, from a machine without a clock of its own, would be expired
 		// as soon as the time is known.
 		return nil, fmt.Errorf("make root: this machine's clock says %s", now.UTC().Format(time.DateOnly))
 	}
-	host, _ := os.Hostname()
-	host = strings.ToValidUTF8(host[:min(len(host), 32)], "") // a common name has 64 characters at most
 	t := &x509.Certificate{
-		Subject:     pkix.Name{Organization: []string{"weir"}, CommonName: "weir internal root " + host + " " + now.UTC().Format(time.DateOnly)},
+		Subject:     pkix.Name{Organization: []string{"weir"}, CommonName: rootName(name, now)},
 		NotBefore:   now.Add(-backdate),
 		NotAfter:    now.Add(rootLife),
 		IsCA:        true,
@@ -58,6 +56,20 @@ func newRoot(now time.Time, backdate time.Duration) (*authority, error) {
 		PermittedIPRanges:           ipNets(internalNets()),
 	}
 	return sign(t, nil)
+}
+
+// longestName is what a common name may have (X.520, ub-common-name).
+const longestName = 64
+
+// rootName tells the roots of several machines apart in a browser's list, as far as
+// there is room.
+func rootName(name string, now time.Time) string {
+	host, _ := os.Hostname()
+	host = strings.ToValidUTF8(host[:min(len(host), 32)], "")
+	if full := name + " " + host + " " + now.UTC().Format(time.DateOnly); len(full) <= longestName {
+		return full
+	}
+	return name
 }
 
 // newIntermediate makes the certificate that signs leaves, so that the root's key

@@ -18,6 +18,7 @@ import (
 // InternalOptions are the settings of the internal authority. The zero value is
 // usable.
 type InternalOptions struct {
+	Name         string        // what a new root is called, at most 64 bytes; "" means "weir internal root"
 	Log          *slog.Logger  // hears of renewals that do not work; nil is silent
 	Leaf         time.Duration // life of a certificate; 0 means 24 h
 	Intermediate time.Duration // life of its issuer, at least three times Leaf; 0 means 7 days
@@ -71,7 +72,7 @@ func OpenInternal(dir string, o InternalOptions) (*Internal, error) {
 		return nil, fmt.Errorf("open internal authority: %w", err)
 	}
 	c := &Internal{
-		log: o.Log, vault: vault{dir}, most: o.Names, stop: make(chan struct{}), roots: x509.NewCertPool(),
+		log: o.Log, vault: vault{dir, o.Name}, most: o.Names, stop: make(chan struct{}), roots: x509.NewCertPool(),
 		lives: lives{o.Intermediate, o.Leaf, o.Backdate}, leaves: make(map[string]*leaf),
 	}
 	root, signer, err := c.vault.open(c.lives)
@@ -88,6 +89,9 @@ func (o *InternalOptions) complete() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Name == "" {
+		o.Name = "weir internal root"
+	}
 	if o.Leaf == 0 {
 		o.Leaf = 24 * time.Hour
 	}
@@ -102,6 +106,8 @@ func (o *InternalOptions) complete() error {
 		o.Names = 1024
 	}
 	switch {
+	case len(o.Name) > longestName:
+		return fmt.Errorf("name %q: at most %d bytes", o.Name, longestName)
 	case o.Backdate > longestBackdate:
 		return fmt.Errorf("backdate %v: at most %v", o.Backdate, longestBackdate)
 	case o.Leaf < 10*o.Backdate || o.Leaf < time.Second:

@@ -16,7 +16,7 @@ import (
 // password by sudo. It is for the command that the user gives, never for a start.
 // An error says what to type instead.
 func Trust(rootPEM string) error {
-	if err := checkRoot(rootPEM); err != nil {
+	if _, err := checkRoot(rootPEM); err != nil {
 		return fmt.Errorf("trust: %w", err)
 	}
 	if err := truststore.InstallFile(rootPEM, truststore.WithFirefox(), truststore.WithJava()); err != nil {
@@ -47,34 +47,36 @@ func browsersLeftOut() bool {
 
 // Untrust undoes Trust.
 func Untrust(rootPEM string) error {
-	if err := checkRoot(rootPEM); err != nil {
+	name, err := checkRoot(rootPEM)
+	if err != nil {
 		return fmt.Errorf("untrust: %w", err)
 	}
 	if err := truststore.UninstallFile(rootPEM, truststore.WithFirefox(), truststore.WithJava()); err != nil {
-		return fmt.Errorf("untrust %s: %s\nby hand: remove the certificate named %q from the system's store", rootPEM, cause(err), "weir internal root")
+		return fmt.Errorf("untrust %s: %s\nby hand: remove the certificate named %q from the system's store", rootPEM, cause(err), name)
 	}
 	return nil
 }
 
-// checkRoot refuses anything but one self-signed authority: a mistyped path must
-// not make the machine trust a certificate for everything.
-func checkRoot(path string) error {
+// checkRoot returns the name of a root. It refuses anything but one self-signed
+// authority: a mistyped path must not make the machine trust a certificate for
+// everything.
+func checkRoot(path string) (name string, err error) {
 	b, err := readFile(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	all, err := parseCertificates(path, b, false)
 	if err != nil {
-		return err
+		return "", err
 	}
 	root := all[0]
 	if len(all) != 1 || !root.IsCA || root.CheckSignatureFrom(root) != nil {
-		return fmt.Errorf("%s: not the certificate of one root", path)
+		return "", fmt.Errorf("%s: not the certificate of one root", path)
 	}
 	if len(root.PermittedDNSDomains) == 0 {
-		return fmt.Errorf("%s: this root could vouch for any site; weir's own is bound to internal names", path)
+		return "", fmt.Errorf("%s: this root could vouch for any site; weir's own is bound to internal names", path)
 	}
-	return nil
+	return root.Subject.CommonName, nil
 }
 
 // cause adds what a command of the system has said.

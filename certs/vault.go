@@ -24,7 +24,10 @@ const (
 // vault is the directory of the internal authority. Several processes may use it
 // at once: whoever makes something new holds the lock, and looks first whether
 // another has made it.
-type vault struct{ dir string }
+type vault struct {
+	dir  string
+	name string // of a new root
+}
 
 // open makes what is missing, and returns the root without its key, and the
 // intermediate.
@@ -68,7 +71,7 @@ func (v vault) root(l lives) (*authority, error) {
 		if _, err := os.Lstat(filepath.Join(v.dir, rootFile)); err == nil {
 			return nil, v.damaged(rootKeyFile, errors.New("it is missing, though "+rootFile+" is there"))
 		}
-		if root, err = newRoot(time.Now(), l.backdate); err == nil {
+		if root, err = newRoot(v.name, time.Now(), l.backdate); err == nil {
 			err = v.writeAuthority(rootKeyFile, root)
 		}
 	}
