@@ -46,14 +46,13 @@ var (
 	errClosed       = errors.New("static handler is closed")
 )
 
-// Close forgets what is cached and closes the directory. Responses under way
-// still end well; later requests fail.
+// Close forgets what is cached, and so closes the files that are open. Responses
+// under way still end well; later requests fail. The error is always nil.
 func (h *Handler) Close() error {
-	if h.closed.Swap(true) {
-		return nil
+	if !h.closed.Swap(true) {
+		h.cache.purge(h)
 	}
-	h.cache.purge(h)
-	return h.tree.close()
+	return nil
 }
 
 // Handle implements exchange.Handler. It waits for nothing but the disk.

@@ -3,6 +3,7 @@
 package static
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -181,5 +182,34 @@ func TestJail_RootIsSwitched(t *testing.T) {
 	check(t, os.Remove(current))
 	if got := brief(get(t, h, "/a")); got != "200 two" {
 		t.Errorf("while the link is away: got %q, want what was there", got)
+	}
+	if got := get(t, h, "/2nd"); got.Status != 503 || !strings.Contains(fmt.Sprint(got.Err), "open root") {
+		t.Errorf("while the link is away, unknown: got %d, %v, want 503 and that the root is gone", got.Status, got.Err)
+	}
+}
+
+func TestNew_HoldsNoDescriptor(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip("no /proc here")
+	}
+	dir := makeTree(t, map[string]string{"a": "A"})
+	const roots = 1000
+	cache := NewCache(CacheOptions{})
+	for range roots {
+		if got := get(t, serve(t, Options{Root: dir, Cache: cache}), "/a"); got.Status != 200 {
+			t.Fatalf("got %d, want 200", got.Status)
+		}
+	}
+	open := 0
+	fds, err := os.ReadDir("/proc/self/fd")
+	check(t, err)
+	for _, fd := range fds {
+		if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); to == dir {
+			open++
+		}
+	}
+	if open != 0 {
+		t.Errorf("%d handlers hold %d descriptors of their root, want 0", roots, open)
 	}
 }

@@ -149,8 +149,11 @@ func (h *Handler) readDir(p *page) error {
 	if name != "" && h.hidden(name) {
 		return exchange.ErrNotFound
 	}
-	root := h.tree.enter()
-	defer h.tree.leave()
+	root, err := h.tree.enter()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	rel := "."
 	if name != "" {
 		rel = name[1:]

@@ -27,8 +27,11 @@ func (h *Handler) load(name string, old *entry) (*entry, error) {
 	if h.hidden(name) {
 		return nil, exchange.ErrNotFound
 	}
-	root := h.tree.enter()
-	defer h.tree.leave()
+	root, err := h.tree.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
 	rel := name[1:]
 	if rel == "" {
 		rel = "."

@@ -13,8 +13,9 @@ import (
 
 // Options says what a Handler serves, and how. Only Root is needed.
 type Options struct {
-	// Root is the directory. It is looked up anew when it is replaced (a symlink
-	// to the current release, say), but it must exist when the handler is made.
+	// Root is the directory. It is opened anew for every look at the disk, so it
+	// may be replaced (a symlink to the current release, say), but it must exist
+	// when the handler is made.
 	Root string
 	// StripPrefix is cut from the path before the file is looked up: "/static".
 	// Paths that do not lie below it are not found.
@@ -102,13 +103,9 @@ func New(o Options) (*Handler, error) {
 	if h.cache == nil {
 		h.cache = NewCache(CacheOptions{Bytes: o.CacheBytes})
 	}
-	if h.tree, err = openTree(o.Root, o.Symlinks == "deny"); err != nil {
-		fail(err)
-	}
+	h.tree, err = newTree(o.Root, o.Symlinks == "deny")
+	fail(err)
 	if errs != nil {
-		if h.tree != nil {
-			fail(h.tree.close())
-		}
 		return nil, errors.Join(errs...)
 	}
 	return h, nil
