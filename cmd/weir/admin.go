@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirproxy/weir/cmd/weir/config"
 	"github.com/weirproxy/weir/edge/listen"
 	"github.com/weirproxy/weir/edge/metrics"
 )
@@ -101,7 +102,7 @@ func (a *admin) metrics(w http.ResponseWriter, _ *http.Request) {
 
 func (a *admin) config(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/yaml; charset=utf-8")
-	w.Write(*a.process.normal.Load())
+	w.Write(config.Normal(a.process.conf.Load()))
 }
 
 func (a *admin) reload(w http.ResponseWriter, r *http.Request) {

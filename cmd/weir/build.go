@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
+	"os"
 
 	"github.com/weirproxy/weir/cmd/weir/config"
 	"github.com/weirproxy/weir/edge"
@@ -18,7 +16,7 @@ import (
 type builder struct {
 	world   *world
 	c       *config.Config
-	errs    []placed
+	errs    config.Errors
 	closers []func()
 	rules   []route.Rule[*edge.Route]
 
@@ -27,20 +25,16 @@ type builder struct {
 	files map[string]exchange.Handler // by their settings
 }
 
-// placed is a mistake and where its cause was written.
-type placed struct {
-	pos config.Pos
-	err error
-}
-
-func (p placed) Error() string { return p.pos.String() + ": " + p.err.Error() }
-
 // fail notes a mistake at the first position that was written.
 func (b *builder) fail(at, otherwise config.Pos, err error) {
 	if at.Line == 0 {
 		at = otherwise
 	}
-	b.errs = append(b.errs, placed{at, err})
+	b.failWith(at, err.Error(), hintFor(err))
+}
+
+func (b *builder) failWith(at config.Pos, message, hint string) {
+	b.errs = append(b.errs, &config.Error{Pos: at, Message: message, Hint: hint})
 }
 
 // build makes the snapshot of c. When anything is wrong it closes what it opened
@@ -55,14 +49,13 @@ func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
 	for _, f := range b.closers {
 		f()
 	}
-	slices.SortStableFunc(b.errs, func(x, y placed) int {
-		return cmp.Or(cmp.Compare(x.pos.Line, y.pos.Line), cmp.Compare(x.pos.Col, y.pos.Col))
-	})
-	all := make([]error, len(b.errs))
-	for i, e := range b.errs {
-		all[i] = e
+	// For excerpts the file is read once more: to keep it would cost its size for
+	// as long as the configuration is served.
+	src, err := os.ReadFile(c.File)
+	if err != nil {
+		src = nil
 	}
-	return nil, errors.Join(all...)
+	return nil, config.Mistakes(string(src), b.errs...)
 }
 
 func (b *builder) snapshot() *edge.Snapshot {
@@ -82,10 +75,7 @@ func (b *builder) snapshot() *edge.Snapshot {
 	}
 	table, err := route.Compile(b.rules)
 	if err != nil {
-		for _, e := range unjoin(err) {
-			b.errs = append(b.errs, placed{err: e})
-		}
-		return nil
+		b.conflicts(err)
 	}
 	snap.Routes, snap.Unrouted = table, b.unrouted
 	if len(b.c.Listen.HTTPS) > 0 {
@@ -95,11 +85,30 @@ func (b *builder) snapshot() *edge.Snapshot {
 	return snap
 }
 
-func unjoin(err error) []error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return many.Unwrap()
+// conflicts notes what the table says of the rules, at the places they were made from.
+func (b *builder) conflicts(err error) {
+	places := map[string]config.Pos{}
+	for _, s := range b.c.Sites {
+		places[s.Pos.String()] = s.Pos
+		for _, r := range s.Routes {
+			places[r.Pos.String()] = r.Pos
+		}
 	}
-	return []error{err}
+	all := []error{err}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		all = many.Unwrap()
+	}
+	for _, e := range all {
+		p, ok := errors.AsType[*route.Problem](e)
+		switch {
+		case !ok:
+			b.failWith(config.Pos{File: b.c.File}, e.Error(), "")
+		case p.Other == "":
+			b.failWith(places[p.Origin], p.Reason, "")
+		default:
+			b.failWith(places[p.Origin], p.Reason, "the other one is at "+p.Other)
+		}
+	}
 }
 
 func (b *builder) listeners() (all []edge.Listener) {
@@ -180,7 +189,7 @@ func (b *builder) shell(s *config.Site, hosts []string) edge.Route {
 	if s.HTTP == "redirect" {
 		rt.Plain = b.toHTTPS()
 	} else if rt.Require {
-		b.fail(s.TLS.ClientAuth.Pos, s.Pos, fmt.Errorf("http: serve would let clients past client_auth: take http: redirect"))
+		b.fail(s.TLS.ClientAuth.Pos, s.Pos, hinted{errors.New("http: serve would let clients past client_auth"), "take http: redirect"})
 	}
 	return rt
 }

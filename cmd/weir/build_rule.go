@@ -91,6 +91,8 @@ func (b *builder) compressor(c *config.Compress) exchange.Filter {
 }
 
 func (w *world) compressor(c *config.Compress) (exchange.Filter, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	key := fmt.Sprint(c.Encodings, c.Types, c.MinSize, c.Level)
 	if f := w.compressors[key]; f != nil {
 		return f, nil

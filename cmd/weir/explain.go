@@ -26,14 +26,11 @@ type explainCmd struct {
 // Run builds the configuration as a start would, opens no socket, asks it the one
 // request, and says which line of the configuration decided what.
 func (cmd *explainCmd) Run(a *app) error {
-	c, err := cmd.load()
+	c, err := cmd.load(a)
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(quiet(), c)
-	if err != nil {
-		return err
-	}
+	w := dryWorld()
 	defer w.close()
 	snap, err := w.build(c)
 	if err != nil {

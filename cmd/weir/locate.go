@@ -34,12 +34,39 @@ func (f configFlag) path() (string, error) {
 	return "", fmt.Errorf("no configuration found: looked for %s; name one with -c, or try: weir serve", strings.Join(places, ", "))
 }
 
-func (f configFlag) load() (*config.Config, error) {
-	path, err := f.path()
+// stdinName names standard input as a configuration.
+const stdinName = "-"
+
+// loader returns the file that is meant and what reads it, again and again. Of
+// standard input that is what it held at first.
+func (f configFlag) loader(stdin io.Reader) (path string, load func() (*config.Config, error), err error) {
+	if path, err = f.path(); err != nil {
+		return "", nil, err
+	}
+	if path != stdinName {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return "", nil, fmt.Errorf("%s is a directory; the file in it is to be named: %s", path, filepath.Join(path, "weir.yaml"))
+		}
+		return path, func() (*config.Config, error) { return config.Load(path, os.LookupEnv) }, nil
+	}
+	src, err := io.ReadAll(io.LimitReader(stdin, maxStdin))
+	if err != nil {
+		return "", nil, fmt.Errorf("read configuration from standard input: %w", err)
+	}
+	return path, func() (*config.Config, error) {
+		return config.Parse(stdinName, src, config.Options{Dir: ".", Env: os.LookupEnv, ReadFile: os.ReadFile})
+	}, nil
+}
+
+// maxStdin is more than what the configuration may have, so that too much is told.
+const maxStdin = 64 << 20
+
+func (f configFlag) load(a *app) (*config.Config, error) {
+	_, load, err := f.loader(a.stdin)
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(path, os.LookupEnv)
+	return load()
 }
 
 // dataDir returns where weir keeps what it must not lose: what the configuration

@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
 
 	"github.com/alecthomas/kong"
 
@@ -92,18 +95,49 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-func (a *app) finish(err error) int {
-	var code exitError
-	var mistakes config.Errors
+// hinted is an error that says what to do.
+type hinted struct {
+	error
+	hint string
+}
+
+// hintFor returns what to do about an error, or "".
+func hintFor(err error) string {
+	h, known := errors.AsType[hinted](err)
+	var at *fs.PathError
 	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &code):
-		return int(code)
-	case errors.As(err, &mistakes):
-		fmt.Fprintln(a.stderr, mistakes.Text(a.colour))
-	default:
-		fmt.Fprintln(a.stderr, "weir:", err)
+	case known:
+		return h.hint
+	case !errors.As(err, &at):
+		return ""
+	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(at.Path):
+		wd, _ := os.Getwd()
+		return "looked for " + filepath.Join(wd, at.Path) + "; relative paths start at the directory of the configuration"
+	case errors.Is(err, fs.ErrPermission):
+		return "weir runs as user " + strconv.Itoa(os.Getuid()) + ", who may not do that"
 	}
+	return ""
+}
+
+func (a *app) finish(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if code, ok := errors.AsType[exitError](err); ok {
+		return int(code)
+	}
+	a.print(err)
 	return exitFailed
+}
+
+// print says what went wrong, to a person.
+func (a *app) print(err error) {
+	if mistakes, ok := errors.AsType[config.Errors](err); ok {
+		fmt.Fprintln(a.stderr, mistakes.Text(a.colour))
+		return
+	}
+	fmt.Fprintln(a.stderr, "weir:", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintln(a.stderr, "     ", hint)
+	}
 }

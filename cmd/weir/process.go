@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -30,14 +31,18 @@ type process struct {
 	admin  *admin
 	notify listen.Notify
 	memory *steward
-	conf   *config.Config // that is being served
-	drain  time.Duration
+	// refused says that a reload was.
+	refused func(error)
+	// level is that of log, if it can be changed; it may be nil.
+	level *slog.LevelVar
+	first settings // that the process was started with
+	drain time.Duration
 	// collector says what the garbage collector was told.
 	collector string
 
-	asks   chan ask
-	ready  atomic.Bool
-	normal atomic.Pointer[[]byte] // conf as `weir config` prints it
+	asks  chan ask
+	ready atomic.Bool
+	conf  atomic.Pointer[config.Config] // that is being served
 }
 
 // ask is a request to the process's goroutine. Its answer goes to reply.
@@ -68,18 +73,13 @@ func (p *process) ask(ctx context.Context, what int) error {
 	}
 }
 
-// start brings up a process that serves what load returns.
-func start(log *slog.Logger, load func() (*config.Config, error)) (p *process, err error) {
-	c, err := load()
-	if err != nil {
-		return nil, err
-	}
-	p = &process{log: log, load: load, asks: make(chan ask), drain: c.Timeouts.Drain}
+// start brings up a process that serves c, and after a reload what load returns.
+func start(log *slog.Logger, c *config.Config, load func() (*config.Config, error)) (p *process, err error) {
+	p = &process{log: log, load: load, asks: make(chan ask), first: settingsOf(c), drain: c.Timeouts.Drain}
+	p.refused = func(err error) { log.Error(reloadRefused, "err", err) }
 	p.collector = setCollector(&c.Memory)
 	p.opener = listen.NewOpener(listen.Options{Log: log})
-	if p.world, err = newWorld(log, c); err != nil {
-		return nil, err
-	}
+	p.world = newWorld(log)
 	p.server = edge.New(serverOptions(log, p.opener, c))
 	if err = p.world.watchServer(p.server); err == nil {
 		err = p.apply(c)
@@ -127,10 +127,11 @@ func (p *process) apply(c *config.Config) error {
 		snap.Discard()
 		return err
 	}
-	p.conf = c
+	p.conf.Store(c)
 	p.world.metrics.SetSites(siteNames(c))
-	text := config.Normal(c)
-	p.normal.Store(&text)
+	if p.level != nil {
+		p.level.Set(levelOf(c))
+	}
 	return nil
 }
 
@@ -141,48 +142,32 @@ func siteNames(c *config.Config) (all []string) {
 	return all
 }
 
+const reloadRefused = "reload refused, the old configuration goes on"
+
 // reload reads the configuration again. A bad one changes nothing.
 func (p *process) reload() error {
 	began := time.Now()
 	p.notify.Reloading()
 	defer p.notify.Ready("serving")
+	// Reading leaves several times the memory behind that serving needs. With the
+	// program's own target, ten thousand sites would take hundreds of megabytes.
+	if target := debug.SetGCPercent(100); target != 100 {
+		defer debug.SetGCPercent(target)
+	}
 	c, err := p.load()
 	if err == nil {
 		err = p.apply(c)
 	}
 	p.world.metrics.Reloaded(err)
 	if err != nil {
-		p.log.Error("reload refused, the old configuration goes on", "err", err)
+		p.refused(err)
 		return err
 	}
 	p.log.Info("reloaded", "config", c.File, "sites", len(c.Sites), "took", time.Since(began).Round(time.Microsecond).String())
-	for _, what := range p.fixed(c) {
+	for _, what := range p.first.changed(settingsOf(c)) {
 		p.log.Warn("needs a restart to change", "setting", what)
 	}
 	return nil
-}
-
-// fixed lists what a new configuration changed that only a start can.
-func (p *process) fixed(c *config.Config) (names []string) {
-	if serverLimits(c) != serverLimits(p.world.first) {
-		names = append(names, "limits and timeouts of connections")
-	}
-	if c.Admin.Address != p.world.first.Admin.Address {
-		names = append(names, "admin")
-	}
-	if c.Memory.GOGC != p.world.first.Memory.GOGC || c.Memory.Limit != p.world.first.Memory.Limit {
-		names = append(names, "memory")
-	}
-	return names
-}
-
-// serverLimits has the settings that the protocols take when they are made.
-func serverLimits(c *config.Config) [11]int64 {
-	l, t := &c.Limits, &c.Timeouts
-	return [11]int64{
-		l.HeaderBytes, int64(l.HeaderFields), l.RequestLine, int64(l.RequestsPerConnection), int64(l.Streams),
-		int64(t.Handshake), int64(t.Header), int64(t.Idle), int64(t.Write), t.BodyRate, int64(t.Drain),
-	}
 }
 
 // main runs the process until it is told to stop, and returns how it ended.

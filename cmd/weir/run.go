@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,26 +23,34 @@ type runCmd struct {
 }
 
 func (cmd *runCmd) Run(a *app) error {
-	path, err := cmd.path()
+	path, load, err := cmd.loader(a.stdin)
 	if err != nil {
 		return err
 	}
-	load := func() (*config.Config, error) { return config.Load(path, os.LookupEnv) }
 	c, err := load()
 	if err != nil {
 		return err
 	}
-	log := a.logger(c.Log.Level)
-	p, err := start(log, load)
+	level := new(slog.LevelVar)
+	level.Set(levelOf(c))
+	log := a.logger(level)
+	p, err := start(log, c, load)
 	if err != nil {
 		return err
 	}
+	p.level = level
+	if a.colour {
+		p.refused = func(err error) {
+			log.Error(reloadRefused)
+			a.print(err)
+		}
+	}
 	a.announce(p)
 	var changed <-chan struct{}
-	if cmd.Watch {
+	if cmd.Watch && path != stdinName {
 		w, err := watch(path, log)
 		if err != nil {
-			p.log.Error("not watching", "config", path, "err", err)
+			log.Error("not watching", "config", path, "err", err)
 		} else {
 			defer w.close()
 			changed = w.changed
@@ -49,51 +59,63 @@ func (cmd *runCmd) Run(a *app) error {
 	return p.main(changed)
 }
 
-// logger makes the program's own log: lines for people on a terminal, JSON otherwise.
-func (a *app) logger(level string) *slog.Logger {
+func levelOf(c *config.Config) slog.Level {
 	var l slog.Level
-	if l.UnmarshalText([]byte(level)) != nil {
-		l = slog.LevelInfo
+	if l.UnmarshalText([]byte(c.Log.Level)) != nil {
+		return slog.LevelInfo
 	}
+	return l
+}
+
+// logger makes the program's own log: lines for people on a terminal, JSON otherwise.
+func (a *app) logger(level slog.Leveler) *slog.Logger {
 	if a.colour {
-		return slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: l, TimeFormat: time.TimeOnly}))
+		return slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: level, TimeFormat: time.TimeOnly}))
 	}
-	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: l}))
+	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // announce says at start what is served where.
 func (a *app) announce(p *process) {
-	p.log.Info("weir "+version, "config", p.conf.File, "sites", len(p.conf.Sites), "admin", p.conf.Admin.Address, "collector", p.collector)
-	for _, u := range p.urls() {
-		p.log.Info("serving " + u)
+	c := p.conf.Load()
+	p.log.Info("started", "version", version, "config", c.File, "sites", len(c.Sites), "admin", cmp.Or(c.Admin.Address, "off"), "collector", p.collector)
+	urls, more := p.urls()
+	for _, u := range urls {
+		p.log.Info("serving", "url", u)
+	}
+	if more > 0 {
+		p.log.Info("serving", "more", more)
 	}
 	if ca := p.world.certs.internal; ca != nil {
-		p.log.Info("certificates of localhost and private names are weir's own; to trust them: weir trust", "root", ca.RootPath())
+		p.log.Info("weir's own CA signs for localhost and private names; to trust it: weir trust", "root", ca.RootPath())
 	}
 }
 
-// urls are the addresses that a person may click on: every listener with every
-// name of the sites, as long as that is a few.
-func (p *process) urls() (all []string) {
-	const few = 12
-	addrs := p.server.Addrs()
-	for i, a := range addrs {
-		secure := i >= len(p.conf.Listen.HTTP)
-		for _, s := range p.conf.Sites {
+// urls are the addresses that a person may click on, of every listener with the
+// names of its sites, the first few of them; more says how many there are besides.
+func (p *process) urls() (all []string, more int) {
+	const few = 8
+	c := p.conf.Load()
+	for i, a := range p.server.Addrs() {
+		secure := i >= len(c.Listen.HTTP)
+		for _, s := range c.Sites {
 			if !s.Enabled || secure && s.TLS.Mode == "off" {
 				continue
 			}
 			for _, h := range s.Hosts {
-				if len(all) == few {
-					return append(all, "and more")
+				switch {
+				case strings.HasPrefix(h.Name, "*"): // nothing to click on
+				case len(all) == few:
+					more++
+				default:
+					all = append(all, urlOf(secure, h.Name, a))
 				}
-				all = append(all, urlOf(secure, h.Name, a))
 			}
 		}
 	}
-	return all
+	return all, more
 }
 
 func urlOf(secure bool, host string, a net.Addr) string {
@@ -148,13 +170,31 @@ func (cmd *serveCmd) Run(a *app) error {
 	load := func() (*config.Config, error) {
 		return config.Parse("weir serve", []byte(text), config.Options{Dir: "."})
 	}
-	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
-	p, err := start(log, load)
+	c, err := load()
 	if err != nil {
 		return err
 	}
+	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
+	p, err := start(log, c, load)
+	if err != nil {
+		return cmd.plain(err)
+	}
 	cmd.welcome(a.stderr, p)
 	return p.main(nil)
+}
+
+// plain takes the places away from mistakes: they are those of a text that the user
+// never wrote.
+func (*serveCmd) plain(err error) error {
+	mistakes, ok := errors.AsType[config.Errors](err)
+	if !ok {
+		return err
+	}
+	all := make([]error, len(mistakes))
+	for i, m := range mistakes {
+		all[i] = errors.New(m.Message)
+	}
+	return errors.Join(all...)
 }
 
 // configuration writes down what the options mean, so that serve has no way of its
@@ -231,7 +271,8 @@ func quote(s string) string {
 
 // welcome prints what to click on.
 func (cmd *serveCmd) welcome(w io.Writer, p *process) {
-	site := p.conf.Sites[0]
+	c := p.conf.Load()
+	site := c.Sites[0]
 	dir := "."
 	if site.Root != nil {
 		dir = site.Root.Dir
@@ -240,7 +281,7 @@ func (cmd *serveCmd) welcome(w io.Writer, p *process) {
 		dir = abs
 	}
 	fmt.Fprintf(w, "\n  weir %s serves %s\n\n", version, dir)
-	secure := len(p.conf.Listen.HTTPS) > 0
+	secure := len(c.Listen.HTTPS) > 0
 	for _, addr := range p.server.Addrs() {
 		fmt.Fprintf(w, "    %s/\n", urlOf(secure, "default", addr))
 		if cmd.Public {

@@ -17,6 +17,7 @@ import (
 // authorities are where certificates come from. They live as long as the process.
 type authorities struct {
 	log      *slog.Logger
+	dry      bool // open no internal CA
 	files    *certs.Files
 	internal *certs.Internal // opened when the first site needs it
 }
@@ -52,7 +53,10 @@ func (a *authorities) openInternal(c *config.Config) (*certs.Internal, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.internal, err = certs.OpenInternal(dir, certs.InternalOptions{Log: a.log})
+	if a.dry {
+		return nil, nil
+	}
+	a.internal, err = certs.OpenInternal(dir, certs.InternalOptions{Name: c.CA.Name, Log: a.log})
 	return a.internal, err
 }
 
@@ -84,12 +88,16 @@ func (b *builder) security() map[string]edge.Security {
 			continue
 		}
 		for _, h := range s.Hosts {
+			if b.internalMode(s) && h.Name != "default" && !certs.IsInternal(h.Name) {
+				b.fail(s.TLS.Pos, h.Pos, fmt.Errorf("%s: %w", h.Name, errPublic))
+				continue
+			}
 			key := fmt.Sprintf("%s %s %s %s %v", s.TLS.Mode, s.TLS.Cert, s.TLS.Key, s.TLS.MinVersion, clientAuthKey(s.TLS.ClientAuth))
 			sec, ok := bySetting[key]
 			if !ok {
 				var err error
-				if sec, err = b.secureSite(s, h); err != nil {
-					b.fail(s.TLS.Pos, s.Pos, err)
+				if sec, err = b.secureSite(s); err != nil {
+					b.fail(s.TLS.Pos, h.Pos, err)
 					break
 				}
 				bySetting[key] = sec
@@ -116,18 +124,18 @@ func (b *builder) secure(s *config.Site) bool {
 	return len(b.c.Listen.HTTPS) > 0 && s.TLS.Mode != "off"
 }
 
-var errPublic = errors.New("is a public name, and certificates from public authorities (ACME) come with a later version of weir: " +
-	"give tls: {cert:, key:}, or tls: off")
+// errPublic is for names that the internal CA must not vouch for.
+var errPublic = hinted{
+	errors.New("a public name, and certificates from public authorities (ACME) come with a later version of weir"),
+	"give tls: {cert: FILE, key: FILE}, or tls: off",
+}
 
-func (b *builder) secureSite(s *config.Site, h config.Host) (edge.Security, error) {
+func (b *builder) secureSite(s *config.Site) (edge.Security, error) {
 	conf := edge.BaseTLS()
 	if s.TLS.MinVersion == "1.3" {
 		conf.MinVersion = tls.VersionTLS13
 	}
 	if b.internalMode(s) {
-		if h.Name != "default" && !certs.IsInternal(h.Name) {
-			return edge.Security{}, fmt.Errorf("%s %w", h.Name, errPublic)
-		}
 		ca, err := b.world.certs.openInternal(b.c)
 		if err != nil {
 			return edge.Security{}, err

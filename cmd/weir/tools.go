@@ -24,14 +24,11 @@ func (cmd *checkCmd) Run(a *app) error {
 	if cmd.File != "" {
 		cmd.Config = cmd.File
 	}
-	c, err := cmd.load()
+	c, err := cmd.load(a)
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(quiet(), c)
-	if err != nil {
-		return err
-	}
+	w := dryWorld()
 	defer w.close()
 	snap, err := w.build(c)
 	if err != nil {
@@ -88,7 +85,7 @@ func (cmd *fmtCmd) Run(a *app) error {
 
 func (cmd *fmtCmd) read(stdin io.Reader) (name string, src []byte, err error) {
 	if cmd.File == "-" {
-		src, err = io.ReadAll(io.LimitReader(stdin, 16<<20))
+		src, err = io.ReadAll(io.LimitReader(stdin, maxStdin))
 		return "-", src, err
 	}
 	if cmd.File != "" {
@@ -120,22 +117,19 @@ func replaceFile(name string, content []byte) error {
 }
 
 type configCmd struct {
-	configFlag
+	adminFlag
 	Running bool `help:"Print what the running weir serves, not what the file says."`
 }
 
 func (cmd *configCmd) Run(a *app) error {
-	c, err := cmd.load()
+	if cmd.Running {
+		return cmd.ask(a, "GET", "/config")
+	}
+	c, err := cmd.load(a)
 	if err != nil {
 		return err
 	}
-	text := string(config.Normal(c))
-	if cmd.Running {
-		if text, err = (adminClient{c.Admin.Address}).do("GET", "/config"); err != nil {
-			return err
-		}
-	}
-	_, err = io.WriteString(a.stdout, text)
+	_, err = a.stdout.Write(config.Normal(c))
 	return err
 }
 
@@ -155,14 +149,14 @@ type adminFlag struct {
 	Admin string `placeholder:"ADDRESS" env:"WEIR_ADMIN" help:"Admin address of the running weir, instead of the configuration's."`
 }
 
-func (f adminFlag) client() (adminClient, error) {
+func (f adminFlag) client(a *app) (adminClient, error) {
 	if f.Admin != "" {
 		return adminClient{f.Admin}, nil
 	}
 	if _, err := f.path(); err != nil && f.Config == "" {
 		return adminClient{defaultAdmin}, nil
 	}
-	c, err := f.load()
+	c, err := f.load(a)
 	if err != nil {
 		return adminClient{}, fmt.Errorf("find the admin address: %w; or name it with --admin", err)
 	}
@@ -170,7 +164,7 @@ func (f adminFlag) client() (adminClient, error) {
 }
 
 func (f adminFlag) ask(a *app, method, path string) error {
-	client, err := f.client()
+	client, err := f.client(a)
 	if err != nil {
 		return err
 	}

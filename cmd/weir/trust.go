@@ -13,10 +13,10 @@ type caFlag struct {
 	configFlag
 }
 
-func (f caFlag) root() (*certs.Internal, error) {
+func (f caFlag) root(a *app) (*certs.Internal, error) {
 	c := new(config.Config)
 	if path, err := f.path(); err == nil {
-		if c, err = (configFlag{Config: path}).load(); err != nil {
+		if c, err = (configFlag{Config: path}).load(a); err != nil {
 			return nil, err
 		}
 	}
@@ -29,7 +29,7 @@ type trustCmd struct {
 }
 
 func (cmd *trustCmd) Run(a *app) error {
-	ca, err := cmd.root()
+	ca, err := cmd.root(a)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (cmd *trustCmd) Run(a *app) error {
 type untrustCmd struct{ caFlag }
 
 func (cmd *untrustCmd) Run(a *app) error {
-	ca, err := cmd.root()
+	ca, err := cmd.root(a)
 	if err != nil {
 		return err
 	}

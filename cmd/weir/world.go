@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/weirproxy/weir/cmd/weir/config"
 	"github.com/weirproxy/weir/edge"
 	"github.com/weirproxy/weir/edge/accesslog"
+	"github.com/weirproxy/weir/edge/compress"
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/metrics"
 	"github.com/weirproxy/weir/edge/static"
@@ -18,20 +20,22 @@ import (
 
 // world is what outlives configurations: certificates, counters, open logs, what
 // is remembered of files. Builds take from it; only the process's goroutine
-// builds, so nothing but logs, which snapshots give back when they retire, is locked.
+// builds; logs, which snapshots give back when they retire, and what metrics read are
+// locked.
 type world struct {
 	log     *slog.Logger
-	first   *config.Config // the one the process was started with
+	dry     bool // only look: make no file, open no log
 	metrics *metrics.Registry
 	files   *static.Cache
 	certs   *authorities
 
-	compressors map[string]exchange.Filter
-	redirects   map[string]exchange.Handler
+	redirects map[string]exchange.Handler
+	builds    int // so far
 
-	mu     sync.Mutex
-	logs   map[string]*sharedLog
-	builds int // so far
+	mu          sync.Mutex // guards what follows
+	compressors map[string]*compress.Filter
+	logs        map[string]*sharedLog
+	dropped     uint64 // lines of logs that are closed
 }
 
 // sharedLog is one access log that several sites, and the old and the new snapshot
@@ -43,16 +47,22 @@ type sharedLog struct {
 	build int // the last one that asked for it
 }
 
-func newWorld(log *slog.Logger, c *config.Config) (*world, error) {
-	w := &world{
-		log: log, first: c, certs: newAuthorities(log),
+func newWorld(log *slog.Logger) *world {
+	return &world{
+		log: log, certs: newAuthorities(log), metrics: metrics.New(metrics.Options{Version: version}),
 		files:       static.NewCache(static.CacheOptions{}),
-		compressors: map[string]exchange.Filter{},
+		compressors: map[string]*compress.Filter{},
 		redirects:   map[string]exchange.Handler{},
 		logs:        map[string]*sharedLog{},
 	}
-	w.metrics = metrics.New(metrics.Options{Version: version})
-	return w, nil
+}
+
+// dryWorld is for commands that look at a configuration. Run by root, they must not
+// leave files behind that weir, run by another user, cannot open.
+func dryWorld() *world {
+	w := newWorld(quiet())
+	w.dry, w.certs.dry = true, true
+	return w
 }
 
 // watchServer lets the metrics ask the server for its counts.
@@ -63,8 +73,31 @@ func (w *world) watchServer(s *edge.Server) error {
 	return errors.Join(
 		gauge("weir_connections", "Client connections open now.", metrics.Gauge, func() float64 { return float64(s.Stats().Connections) }),
 		gauge("weir_connections_refused_total", "Client connections turned away by the limits.", metrics.Counter, func() float64 { return float64(s.Stats().Refused) }),
+		gauge("weir_access_log_lines_dropped_total", "Lines of access logs that were left out because the file or terminal was too slow.", metrics.Counter, w.droppedLines),
+		gauge("weir_compressors_active", "Responses that are being compressed now.", metrics.Gauge, w.activeCompressors),
 		gauge("weir_tls_handshake_failures_total", "TLS handshakes over TCP that failed.", metrics.Counter, func() float64 { return float64(s.Stats().FailedHandshakes) }),
 	)
+}
+
+// droppedLines is how many lines all logs have dropped, those that were closed included.
+func (w *world) droppedLines() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.dropped
+	for _, l := range w.logs {
+		n += l.Dropped()
+	}
+	return float64(n)
+}
+
+func (w *world) activeCompressors() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := int64(0)
+	for _, f := range w.compressors {
+		n += f.Active()
+	}
+	return float64(n)
 }
 
 // openLog returns the access log that c describes, shared with whoever asks for the
@@ -85,6 +118,9 @@ func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
 		if format = "json"; file == "" && isTerminal(out) {
 			format = "console"
 		}
+	}
+	if file != "" && w.dry {
+		return nil, func() {}, checkLogFile(file)
 	}
 	key := fmt.Sprint(format, c.Output, c.Rotate.Size, c.Rotate.Keep, c.Rotate.Age, c.Rotate.Compress, c.Redact, c.MaskIP)
 	w.mu.Lock()
@@ -109,6 +145,22 @@ func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
 	return shared.Log, func() { w.closeLog(key) }, nil
 }
 
+// checkLogFile finds out what would keep a log from being opened, and opens none.
+// Its directory need not be there: that is made at start.
+func checkLogFile(file string) error {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", file)
+	}
+	if err != nil {
+		return fmt.Errorf("open access log: %w", err)
+	}
+	return nil
+}
+
 // writes tells whether a log with other settings has the same file. While a reload
 // changes the settings of a file, the old snapshot's log counts as the same.
 func (w *world) writes(file, key string) bool {
@@ -128,6 +180,7 @@ func (w *world) closeLog(key string) {
 		return
 	}
 	delete(w.logs, key)
+	w.dropped += shared.Dropped()
 	if err := shared.Close(); err != nil {
 		w.log.Error("access log", "err", err)
 	}
