@@ -186,7 +186,8 @@ func (h *head) resolve(r *exchange.Request) *refusal {
 }
 
 // resolveAbsolute takes a target in absolute form apart. RFC 9112 §3.2.2 lets the
-// target override Host; where they differ, two hops differ too: refused.
+// target override Host, so its spelling counts; where they name different hosts, two
+// hops would differ too: refused.
 func resolveAbsolute(r *exchange.Request, hostPort string) *refusal {
 	scheme, rest, ok := strings.Cut(r.Target, "://")
 	scheme = strings.ToLower(scheme)
@@ -201,11 +202,10 @@ func resolveAbsolute(r *exchange.Request, hostPort string) *refusal {
 	if !ok {
 		return refHost
 	}
-	if r.Authority == "" {
-		r.Authority, r.Host = authority, host
-	} else if !sameAuthority(r.Host, hostPort, host, port, scheme) {
+	if r.Authority != "" && !sameAuthority(r.Host, hostPort, host, port, scheme) {
 		return refHostMismatch
 	}
+	r.Authority, r.Host = authority, host
 	switch rest = rest[end:]; {
 	case rest == "" && r.Method == "OPTIONS":
 		r.Target = "*" // RFC 9112 §3.2.4
