@@ -105,8 +105,9 @@ func (s sink) Write(p []byte) (int, error) {
 // coders lends engines. An encoder has up to a megabyte of tables: making one
 // costs more than compressing a page.
 type coders struct {
-	pools  [encodings][2][2]sync.Pool // thorough or not, live or not
-	active atomic.Int64
+	pools   [encodings][2][2]sync.Pool // thorough or not, live or not
+	active  atomic.Int64
+	streams atomic.Int64 // those of active that last as long as someone reads
 }
 
 func (c *coders) get(e encoding, w work) *engine {

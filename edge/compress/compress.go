@@ -47,7 +47,11 @@ type Options struct {
 	// CacheSize is how many bytes compressed bodies and their originals may take
 	// while they are kept for the next request. 0 means 16 MiB, less than 0 none.
 	CacheSize int
-	Level     Level // "" means Default
+	// MaxStreams is how many bodies may be compressed as they are read at the same
+	// time. Such a body holds an encoder, up to 1.7 MB, for as long as its reader
+	// takes; what comes on top is sent as it is. 0 means 128, less than 0 none.
+	MaxStreams int
+	Level      Level // "" means Default
 }
 
 // Filter compresses responses. It is safe for concurrent use, and best shared by
@@ -59,6 +63,7 @@ type Filter struct {
 	coders  coders
 	buffers buffers
 	kept    *cache // nil: nothing is kept
+	streams int64  // how many there may be
 	// Whether to be thorough with what is sent once, and with what is kept.
 	once, again bool
 }
@@ -68,7 +73,7 @@ var _ exchange.Filter = (*Filter)(nil)
 // New returns a filter. It refuses encodings it does not know, encodings named
 // twice, levels it does not know, and what is not a media type.
 func New(o Options) (*Filter, error) {
-	f := &Filter{min: 512}
+	f := &Filter{min: 512, streams: 128}
 	if len(o.Encodings) == 0 {
 		o.Encodings = []string{"zstd", "br", "gzip"}
 	}
@@ -91,6 +96,9 @@ func New(o Options) (*Filter, error) {
 	}
 	if o.MinLength != 0 {
 		f.min = int64(o.MinLength)
+	}
+	if o.MaxStreams != 0 {
+		f.streams = int64(o.MaxStreams)
 	}
 	switch o.Level {
 	case Fast:
@@ -190,7 +198,11 @@ func (f *Filter) encode(r *exchange.Request, resp *exchange.Response, e encoding
 			return resp, nil
 		}
 	default:
-		resp.Body = f.newStream(resp.Body, e)
+		s := f.newStream(resp.Body, e)
+		if s == nil {
+			return resp, nil
+		}
+		resp.Body = s
 	}
 	markEncoded(&resp.Header, e)
 	return resp, nil

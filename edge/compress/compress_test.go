@@ -450,7 +450,7 @@ func TestTrailersSurvive(t *testing.T) {
 // A stream's reader must get each event before the next one exists.
 func TestStreamsAreNotDelayed(t *testing.T) {
 	t.Parallel()
-	f := newFilter(t, compress.Options{})
+	f := newFilter(t, compress.Options{Types: []string{"text/event-stream"}})
 	for _, encoding := range []string{"gzip", "br", "zstd"} {
 		for _, size := range []int{1, 100, 32 << 10} { // the last fills the filter's buffer
 			t.Run(fmt.Sprint(encoding, size), func(t *testing.T) {
@@ -492,6 +492,39 @@ func TestStreamsAreNotDelayed(t *testing.T) {
 					t.Error("more than was sent")
 				}
 			})
+		}
+	}
+}
+
+func TestSlowReadersTakeBoundedMemory(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	f := newFilter(t, compress.Options{MaxStreams: most})
+	text := words(1, 600_000)
+	for _, kind := range []string{"known", "chunked"} {
+		var open []exchange.Body
+		for i := range 2 * most {
+			r := exchangetest.NewRequest("GET", "/", accepting("zstd"))
+			resp, err := f.Handle(r, source(kind, text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.Header.Has("content-encoding"); got != (i < most) {
+				t.Errorf("%s, reader %d: compressed %v, want %v", kind, i, got, i < most)
+			}
+			if got := resp.Header.Get("vary"); got != "Accept-Encoding" {
+				t.Errorf("%s, reader %d: vary %q, want Accept-Encoding", kind, i, got)
+			}
+			open = append(open, resp.Body)
+		}
+		if got := f.Active(); got != most {
+			t.Errorf("%s: %d encoders are held, want %d", kind, got, most)
+		}
+		for _, b := range open {
+			b.Close()
+		}
+		if got := get(t, f, source(kind, text), accepting("zstd")); got.Header.Get("content-encoding") != "zstd" {
+			t.Errorf("%s: after they have gone: got fields %v, want it compressed", kind, got.Header)
 		}
 	}
 }
@@ -593,7 +626,7 @@ func TestTypes(t *testing.T) {
 		"application/manifest+json":          true,
 		"application/wasm":                   true,
 		"font/ttf":                           true,
-		"text/event-stream":                  true,
+		"text/event-stream":                  false,
 		"font/woff2":                         false,
 		"image/png":                          false,
 		"video/mp4":                          false,

@@ -19,7 +19,12 @@ type stream struct {
 	err    error
 }
 
+// newStream returns nil if there are too many.
 func (f *Filter) newStream(src exchange.Body, e encoding) *stream {
+	if f.coders.streams.Add(1) > f.streams {
+		f.coders.streams.Add(-1)
+		return nil
+	}
 	s := &stream{src: src, coders: &f.coders}
 	if src.Len() < 0 {
 		s.g = f.coders.get(e, work{thorough: f.once, live: true})
@@ -86,6 +91,7 @@ func (s *stream) Close() error {
 func (s *stream) release() {
 	if s.g != nil {
 		s.coders.put(s.g)
+		s.coders.streams.Add(-1)
 		s.g, s.rest = nil, nil
 	}
 }

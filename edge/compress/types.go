@@ -61,7 +61,12 @@ func (t *types) match(contentType string) bool {
 	if !ok {
 		return false
 	}
-	if t.exact[media] || t.trees[tree] {
+	if t.exact[media] {
+		return true
+	}
+	// An event stream would hold an encoder for hours, to save little on lines of
+	// some hundred bytes: only who names it gets that.
+	if t.trees[tree] && media != "text/event-stream" {
 		return true
 	}
 	plus := strings.LastIndexByte(media, '+')
