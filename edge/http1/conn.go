@@ -41,6 +41,7 @@ type conn struct {
 	lingering bool // and there may be bytes in flight that a close would answer with RST
 	broken    bool // a message was cut: nothing more is sent, and the client must notice
 	responded bool // the final head has been made
+	unended   bool // and what follows it has not: still so afterwards, if its body panicked
 	expecting bool // the client waits for 100 Continue
 	draining  bool // what is left of the request body is read for nobody
 	headAt    int  // where in work.out the final head starts, while it is there
@@ -242,7 +243,7 @@ func (c *conn) exchange(bad *refusal) {
 	r := &w.request
 	r.Reset(c.facts, c)
 	r.Scheme, r.Proto = c.scheme, exchange.HTTP11
-	c.lingering, c.responded, c.expecting, c.draining = false, false, false, false
+	c.lingering, c.responded, c.unended, c.expecting, c.draining = false, false, false, false, false
 	c.served++
 	w.body.start(&noFraming)
 	r.Record.Start = time.Now()
@@ -286,7 +287,7 @@ func (c *conn) finish() {
 	c.cancel(nil)
 	b := &c.work.body
 	switch {
-	case !c.responded || c.broken:
+	case !c.responded || c.unended || c.broken:
 		c.closing, c.broken = true, true
 	case b.finished():
 		c.lingering = c.lingering || c.closing && c.work.in.r < c.work.in.w

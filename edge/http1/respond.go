@@ -50,9 +50,10 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 	w := c.work
 	p := planResponse(r, resp)
 	c.decide(p)
-	c.responded, c.headAt = true, len(w.out)
+	c.responded, c.unended, c.headAt = true, true, len(w.out)
 	w.out = appendHead(w.out, p, c.connection(r), resp)
 	err := c.content(r, resp, p)
+	c.unended = false
 	if err == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
@@ -268,6 +269,51 @@ func TestInform(t *testing.T) {
 	} {
 		if got := talk(t, addr, send); got != want {
 			t.Errorf("sent %q\ngot  %q\nwant %q", send, got, want)
+		}
+	}
+}
+
+// panicking is a body that gives some bytes and then panics.
+type panicking struct{ pieces }
+
+func (p *panicking) Read(b []byte) (int, error) {
+	if n, err := p.pieces.Read(b); err != io.EOF {
+		return n, err
+	}
+	panic("body")
+}
+
+// tolerant recovers from panics of Respond, as the edge does.
+type tolerant struct{ edge }
+
+func (d tolerant) Dispatch(r *exchange.Request) {
+	defer func() { _ = recover() }()
+	d.edge.Dispatch(r)
+}
+
+// TestRespond_PanickingBodyEndsTheConnection checks that what a dispatcher recovers
+// from does not leave half a message in front of the next response.
+func TestRespond_PanickingBodyEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	for _, parts := range [][]string{nil, {"abc"}} {
+		for _, n := range []int64{-1, 50} {
+			addr, _ := serve(t, Options{Dispatcher: tolerant{edge{handle: func(r *exchange.Request) (*exchange.Response, error) {
+				resp := r.NewResponse(200)
+				if resp.Body = (&panicking{pieces{parts: parts, n: n}}); r.Path == "/next" {
+					resp.SetBytes([]byte("secret of the next"))
+				}
+				return resp, nil
+			}}}})
+			c := dial(t, addr)
+			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(c, get+"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+			got, err := io.ReadAll(c)
+			if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("parts %v, length %d: the connection ended cleanly, or not at all (%v), after %q", parts, n, err, got)
+			}
+			if strings.Contains(string(got), "secret") {
+				t.Errorf("parts %v, length %d: half a response is followed by another: %q", parts, n, got)
+			}
 		}
 	}
 }
