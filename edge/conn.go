@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -37,21 +38,31 @@ func (s *Server) serveConn(e *entry, c net.Conn) {
 		s.serveTLS(c, facts, deadline, leave)
 		return
 	}
+	var read []byte
 	if e.H2C {
-		prefixed, h2, err := sniffH2(c, deadline)
-		if err != nil {
+		if read, err = sniffH2(c, deadline); err != nil {
 			c.Close()
 			leave()
 			return
 		}
-		if h2 {
-			s.h2.ServePlain(prefixed, facts, leave)
+		if string(read) == h2Preface {
+			s.h2.ServePlain(&prefixedConn{c, read}, facts, leave)
 			return
 		}
-		c = prefixed
 	}
-	s.h1.ServeConn(c, nil, nil, facts)
-	leave()
+	s.serveH1(leave, func() { s.h1.ServeRead(c, read, facts) })
+}
+
+// serveH1 serves one connection. It ends panics, which leave it closed: a mistake
+// of ours must not cost the others theirs.
+func (s *Server) serveH1(leave, serve func()) {
+	defer leave()
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("connection panicked", "err", p, "stack", string(debug.Stack()))
+		}
+	}()
+	serve()
 }
 
 // connFacts finds out who is there; behind a trusted proxy, by its PROXY header,
@@ -118,10 +129,7 @@ func (s *Server) serveTLS(raw net.Conn, facts *exchange.Conn, deadline time.Time
 		s.h2.ServeTLS(conn, facts, leave)
 		return
 	}
-	go func() {
-		s.h1.ServeConn(raw, conn, out, facts)
-		leave()
-	}()
+	go s.serveH1(leave, func() { s.h1.ServeConn(raw, conn, out, facts) })
 }
 
 // answerPlain helps who typed http:// and the port of https://.
@@ -141,7 +149,7 @@ const h2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // sniffH2 reads as far as it must to tell HTTP/2 by prior knowledge from HTTP/1.1.
 // There is no upgrade from the one to the other (security G13).
-func sniffH2(c net.Conn, deadline time.Time) (net.Conn, bool, error) {
+func sniffH2(c net.Conn, deadline time.Time) (read []byte, err error) {
 	c.SetReadDeadline(deadline)
 	defer c.SetReadDeadline(time.Time{})
 	buf, n := make([]byte, len(h2Preface)), 0
@@ -149,12 +157,12 @@ func sniffH2(c net.Conn, deadline time.Time) (net.Conn, bool, error) {
 		m, err := c.Read(buf[n:])
 		n += m
 		if err != nil && n == 0 {
-			return nil, false, err
+			return nil, err
 		} else if err != nil {
 			break
 		}
 	}
-	return &prefixedConn{c, buf[:n]}, string(buf[:n]) == h2Preface, nil
+	return buf[:n], nil
 }
 
 // prefixedConn gives back first what sniffH2 has read.

@@ -3,8 +3,10 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 func (s *Server) Dispatch(r *exchange.Request) {
 	snap := s.acquire()
 	defer snap.release()
-	r.Record.Number = s.numbers.next()
+	r.Record.Number = rand.Uint64()
 	rt, resp, err := snap.answer(r)
 	s.finish(snap, rt, r, resp, err)
 }
@@ -26,7 +28,7 @@ func (s *Server) Dispatch(r *exchange.Request) {
 func (s *Server) Reject(r *exchange.Request, err error) {
 	snap := s.acquire()
 	defer snap.release()
-	r.Record.Number = s.numbers.next()
+	r.Record.Number = rand.Uint64()
 	s.finish(snap, nil, r, nil, err)
 }
 
@@ -34,15 +36,24 @@ func (s *Server) finish(snap *Snapshot, rt *Route, r *exchange.Request, resp *ex
 	s.respond(snap, rt, r, resp, err)
 	r.Record.Took = time.Since(r.Record.Start)
 	for _, o := range snap.Observers {
-		o.Observe(r)
+		s.observe(o, r)
 	}
 	log := snap.Log
 	if rt != nil && rt.Log != nil {
 		log = rt.Log
 	}
 	if log != nil {
-		log.Observe(r)
+		s.observe(log, r)
 	}
+}
+
+func (s *Server) observe(o exchange.Observer, r *exchange.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("observer panicked", "err", p, "stack", string(debug.Stack()))
+		}
+	}()
+	o.Observe(r)
 }
 
 var (

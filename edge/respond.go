@@ -52,34 +52,30 @@ func StatusOf(err error) int {
 	return status
 }
 
-// respond sends resp, or the page of err, and completes the record. The body is
-// closed exactly once.
+// respond sends resp, or the page of err, and completes the record. A response of
+// which nothing could be sent becomes a page, too. Bodies are closed exactly once.
 func (s *Server) respond(snap *Snapshot, rt *Route, r *exchange.Request, resp *exchange.Response, err error) {
 	if err == nil {
 		err = check(resp)
 	}
-	if err != nil {
-		if resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
-		r.Record.Err = err
-		if resp = s.errorResponse(snap, rt, r, err); resp == nil {
-			r.Record.Status = statusGone
+	switch {
+	case err == nil:
+		if err = s.send(snap, r, resp); !errors.Is(err, exchange.ErrUnsent) {
+			r.Record.Err = err
+			if errors.Is(err, exchange.ErrClientGone) {
+				r.Record.Fault = exchange.Client
+			}
 			return
 		}
+	case resp != nil && resp.Body != nil:
+		closeBody(resp.Body)
 	}
-	r.Record.Status = resp.Status
-	s.addFields(snap, r, resp)
-	sent := send(r, resp)
-	if cerr := closeBody(resp.Body); sent == nil {
-		sent = cerr
+	r.Record.Err = err
+	if resp = s.errorResponse(snap, rt, r, err); resp == nil {
+		r.Record.Status = statusGone
+		return
 	}
-	if sent != nil && r.Record.Err == nil {
-		r.Record.Err = sent
-		if errors.Is(sent, exchange.ErrClientGone) {
-			r.Record.Fault = exchange.Client
-		}
-	}
+	s.send(snap, r, resp) // what goes wrong now matters less than err
 }
 
 // check holds handlers to their contract: better a 500 in the log than a broken
@@ -96,9 +92,20 @@ func check(resp *exchange.Response) error {
 	return nil
 }
 
-// send turns a panicking body into an error. The protocols take a Respond that did
-// not return as a message cut short, and end the stream.
-func send(r *exchange.Request, resp *exchange.Response) (err error) {
+// send sends resp and closes its body.
+func (s *Server) send(snap *Snapshot, r *exchange.Request, resp *exchange.Response) error {
+	r.Record.Status = resp.Status
+	s.addFields(snap, r, resp)
+	err := stream(r, resp)
+	if e := closeBody(resp.Body); err == nil {
+		err = e
+	}
+	return err
+}
+
+// stream turns a panicking body into an error. The protocols take a Respond that
+// did not return as a message cut short, and end the stream.
+func stream(r *exchange.Request, resp *exchange.Response) (err error) {
 	defer recovered(&err)
 	return r.Stream().Respond(r, resp)
 }
@@ -154,6 +161,11 @@ func (s *Server) errorResponse(snap *Snapshot, rt *Route, r *exchange.Request, e
 	return resp
 }
 
+func (p *ErrorPage) ask(r *exchange.Request, status int) (resp *exchange.Response, err error) {
+	defer recovered(&err)
+	return p.Page(r, status)
+}
+
 func customPage(snap *Snapshot, rt *Route, r *exchange.Request, status int) *exchange.Response {
 	var own []ErrorPage
 	if rt != nil {
@@ -164,7 +176,7 @@ func customPage(snap *Snapshot, rt *Route, r *exchange.Request, status int) *exc
 			if status < p.From || status > p.To {
 				continue
 			}
-			resp, err := p.Page(r, status)
+			resp, err := p.ask(r, status)
 			if err != nil || check(resp) != nil {
 				continue
 			}

@@ -36,7 +36,6 @@ type Server struct {
 	opener  *listen.Opener
 	options Options
 	gate    *listen.Gate
-	numbers *numbers
 	current atomic.Pointer[Snapshot]
 	stamp   atomic.Pointer[stamp]
 	tls     *tls.Config // the root of all handshakes; it owns the session-ticket keys
@@ -68,7 +67,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		log: o.Log, opener: o.Opener, options: o,
-		gate: listen.NewGate(0, 0), numbers: newNumbers(), sockets: map[string]*socket{},
+		gate: listen.NewGate(0, 0), sockets: map[string]*socket{},
 	}
 	empty, _ := route.Compile[*Route](nil)
 	first := &Snapshot{Routes: empty}

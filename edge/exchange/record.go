@@ -6,7 +6,7 @@ import "time"
 // protocol and handlers write it while the exchange goes on; observers read it
 // once it is over.
 type Record struct {
-	Number   uint64    // unique in the process, looks random; see ID
+	Number   uint64    // random, so that one tells nothing of another; see ID
 	Start    time.Time // when the head had been read
 	Site     string    // the site's name in the configuration
 	Route    string    // the route's pattern

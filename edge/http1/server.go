@@ -71,9 +71,20 @@ func NewServer(o Options) *Server {
 // The goroutine should be a fresh one, since its stack lives as long as the
 // connection.
 func (s *Server) ServeConn(raw net.Conn, secure *tls.Conn, out *RecordWriter, facts *exchange.Conn) {
-	c := newConn(s, raw, secure, out, facts)
+	s.serve(newConn(s, raw, secure, out, facts))
+}
+
+// ServeRead is ServeConn for a connection without TLS of which something has been
+// read already, some bytes at most.
+func (s *Server) ServeRead(raw net.Conn, read []byte, facts *exchange.Conn) {
+	c := newConn(s, raw, nil, nil, facts)
+	c.work.in.w = copy(c.work.in.buf, read)
+	s.serve(c)
+}
+
+func (s *Server) serve(c *conn) {
 	if !s.add(c) {
-		raw.Close()
+		c.raw.Close()
 		return
 	}
 	defer s.remove(c)
