@@ -91,12 +91,13 @@ func TestSecurity_P6_DenySeesEverySpelling(t *testing.T) {
 	for _, target := range []string{
 		"/admin", "/admin/", "/admin/x", "//admin/x", "/./admin", "/a/../admin/x", "/%61dmin/x", "/a/%2e%2e/admin", "/admin/%2e/x",
 		"/admin%2fx", "/admin%2Fx", "/admin%5cx", "/a%2f..%2fadmin", "/a/..%2fadmin/x", "/..%2fadmin", "/%2fadmin", "/a%5c..%5cadmin%2fx", "/100%25%2f..%2fadmin",
+		"/ADMIN", "/Admin/x", "/%41dmin", "/a%2f..%2fADMIN", // routes and file systems may ignore case
 	} {
 		if got := ask(t, d, "GET", target); got.Status != 403 {
 			t.Errorf("%s: got %d, want 403", target, got.Status)
 		}
 	}
-	for _, target := range []string{"/administrator", "/a/admin", "/a%2fadmin", "/ADMIN", "/%2561dmin"} {
+	for _, target := range []string{"/administrator", "/a/admin", "/a%2fadmin", "/%2561dmin"} {
 		if got := ask(t, d, "GET", target); got.Status != 204 {
 			t.Errorf("%s: got %d, want 204", target, got.Status)
 		}

@@ -11,11 +11,13 @@ import (
 // a slash may match anywhere: "*.bak" is "/**/*.bak".
 //
 // Globs protect, so in doubt they match: "/private/**" matches "/private" too, and a
-// slash at the end of a path makes no difference. Paths are canonical, and case matters.
-type glob []string // segments
+// slash at the end of a path makes no difference, nor does the case of ASCII letters:
+// routes may ignore it, and so do some file systems, which would answer "/Private"
+// with what "/private" protects (security P6, P10). Paths are canonical.
+type glob []string // segments, in lower case
 
 func parseGlob(pattern string) (glob, error) {
-	text, rooted := strings.CutPrefix(pattern, "/")
+	text, rooted := strings.CutPrefix(lower(pattern), "/")
 	segments := strings.Split(strings.TrimSuffix(text, "/"), "/")
 	if !rooted && segments[0] != "**" {
 		segments = append([]string{"**"}, segments...)
@@ -30,8 +32,13 @@ func parseGlob(pattern string) (glob, error) {
 			return nil, errors.New("has ** within a segment: it stands alone")
 		}
 		for j := range len(s) {
-			if c := s[j]; c < 0x20 || c == 0x7f || c == '\\' {
+			switch c := s[j]; {
+			case c < 0x20 || c == 0x7f || c == '\\':
 				return nil, fmt.Errorf("has the character %q, which no canonical path has", c)
+			case c == '?':
+				return nil, errors.New("has a question mark: the query is not part of the path, and any text is *")
+			case c == '%' && isEscape(s[j:]):
+				return nil, fmt.Errorf("has the escape %s: paths are matched decoded, write the character itself", s[j:j+3])
 			}
 		}
 		if i > 0 && s == "**" && segments[i-1] == "**" {
@@ -90,7 +97,7 @@ func matchText(pattern, s string) bool {
 		case i < len(pattern) && pattern[i] == '*':
 			star, starAt = i, at
 			i++
-		case i < len(pattern) && pattern[i] == s[at]:
+		case i < len(pattern) && pattern[i] == lowerByte(s[at]):
 			i, at = i+1, at+1
 		case star >= 0:
 			starAt++
@@ -100,4 +107,28 @@ func matchText(pattern, s string) bool {
 		}
 	}
 	return strings.Trim(pattern[i:], "*") == ""
+}
+
+// isEscape tells whether s, in lower case, begins with a percent escape that no
+// canonical path has: it keeps those of slash and backslash.
+func isEscape(s string) bool {
+	return len(s) > 2 && isHex(s[1]) && isHex(s[2]) && s[:3] != "%2f" && s[:3] != "%5c"
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
+
+func lowerByte(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// lower folds ASCII letters only: other scripts change their length when folded.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		b[i] = lowerByte(c)
+	}
+	return string(b)
 }
