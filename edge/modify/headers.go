@@ -55,11 +55,19 @@ var owned = []string{"connection", "content-length", "expect", "host", "keep-ali
 // are the names that the route's path binds. Names that are not valid or are
 // the protocol's, values that no field can have, and unknown placeholders are
 // errors, all of which are reported.
+//
+// To set Vary in a response is to add to it: what made the response knows what it
+// depends on, and a cache that is not told gives one client's answer to another.
 func NewHeaders(request, response Changes, params ...string) (*Headers, error) {
 	before, err1 := compile("request", request, params)
 	after, err2 := compile("response", response, params)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
+	}
+	for i := range after {
+		if after[i].name == "vary" && after[i].kind == set {
+			after[i].kind = add
+		}
 	}
 	return &Headers{before, after}, nil
 }

@@ -69,6 +69,20 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestHeaders_SettingVaryLosesNothing(t *testing.T) {
+	t.Parallel()
+	next := exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+		resp := r.NewResponse(200)
+		resp.Header.Append("vary", "Accept-Encoding")
+		return resp, nil
+	})
+	f := headers(t, modify.Changes{}, modify.Changes{Set: fields("Vary: Origin")})
+	got := exchangetest.Do(t, exchange.Chain(next, f), exchangetest.NewRequest("GET", "/"))
+	if want := "Accept-Encoding, Origin"; got.Header.Joined("vary") != want {
+		t.Errorf("got %q, want %q", got.Header.Joined("vary"), want)
+	}
+}
+
 func TestHeaders_NothingLeavesNoSpace(t *testing.T) {
 	t.Parallel()
 	f := headers(t, modify.Changes{}, modify.Changes{Set: fields("x-q: q {query}", "x-empty: {query}")})
