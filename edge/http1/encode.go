@@ -95,20 +95,27 @@ func appendFields(b []byte, h *exchange.Header) []byte {
 		if ours(f.Name) {
 			continue
 		}
-		first := true
-		for j := range len(f.Name) {
-			c := f.Name[j]
-			if first && 'a' <= c && c <= 'z' {
-				c -= 'a' - 'A'
-			}
-			first = c == '-'
-			b = append(b, c)
-		}
+		at := len(b)
+		b = append(b, f.Name...)
+		dress(b[at:])
 		b = append(b, ": "...)
 		b = append(b, f.Value...)
 		b = append(b, "\r\n"...)
 	}
 	return b
+}
+
+// dress writes a lower-case name the way people are used to see it.
+func dress(name []byte) {
+	if string(name) == "etag" {
+		name[1] = 'T'
+	}
+	for first, i := true, 0; i < len(name); i++ {
+		if c := name[i]; first && 'a' <= c && c <= 'z' {
+			name[i] = c - ('a' - 'A')
+		}
+		first = name[i] == '-'
+	}
 }
 
 // ours tells which fields of a response only this package writes.
