@@ -26,7 +26,7 @@ cmd/weir        4  the admin server, the watch over the configuration and the st
 edge            7  an accept loop per socket, one goroutine per connection, the farewell to a UDP socket, three for Shutdown
 edge/http1      1  the sweeper, from the first connection to Shutdown or Close
 edge/accesslog  1  the writer, ends at Close, which flushes
-edge/nethttp   11  HTTP/2's server loop, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
+edge/nethttp   12  HTTP/2's server loop and farewells, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
 `
 
 // forbiddenNames are package names that say nothing, and so gather everything.

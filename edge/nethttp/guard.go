@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -21,6 +22,15 @@ type guard struct {
 	filled atomic.Int64 // tick of the last refill
 	in     frames
 	out    frames
+
+	reading  sync.Mutex   // guards in, heard, last and leaving
+	heard    int64        // tick of the last HEADERS
+	last     uint32       // the highest stream of the client's
+	leaving  bool         // a GOAWAY was sent: nothing more is read
+	head     atomic.Int64 // tick plus one when the header block began that is on its way; 0 for none
+	quiet    atomic.Int64 // tick plus one when the connection began to have no streams; 0 while it has some
+	retiring atomic.Bool
+	writing  sync.Mutex // guards out, and keeps writes whole
 }
 
 const (
@@ -35,6 +45,7 @@ type frames struct {
 	skip   int // bytes to come that are no header
 	header [9]byte
 	have   int
+	flags  byte // of the last frame
 }
 
 const preface = 24 // bytes before the client's first frame (RFC 9113 §3.4)
@@ -47,10 +58,12 @@ const (
 	frameReset        = 0x3
 	frameSettings     = 0x4
 	framePing         = 0x6
+	frameGoAway       = 0x7
 	frameWindowUpdate = 0x8
 	frameContinuation = 0x9
 
-	flagAckOrEnd = 0x1
+	flagAckOrEnd   = 0x1
+	flagEndHeaders = 0x4
 )
 
 // next calls f for every frame header that p completes.
@@ -67,7 +80,7 @@ func (s *frames) next(p []byte, f func(kind, flags byte, length int)) {
 		p = p[n:]
 		if s.have == len(s.header) {
 			h := &s.header
-			s.have, s.skip = 0, int(h[0])<<16|int(h[1])<<8|int(h[2])
+			s.have, s.skip, s.flags = 0, int(h[0])<<16|int(h[1])<<8|int(h[2]), h[4]
 			f(h[3], h[4], s.skip)
 		}
 	}
@@ -80,14 +93,50 @@ func newGuard(clock *atomic.Int64) guard {
 // received takes what came from the client. It returns errFlood when that was too much.
 func (g *guard) received(p []byte) error {
 	g.in.next(p, g.frameIn)
+	if g.in.skip == 0 && g.in.flags&flagEndHeaders != 0 && g.head.Load() != 0 {
+		g.head.Store(0)
+	}
 	if g.left.Load() >= 0 {
 		return nil
 	}
 	return errFlood
 }
 
+// read reads from c what the library is to see.
+func (g *guard) read(c net.Conn, p []byte) (int, error) {
+	for {
+		n, err := c.Read(p)
+		g.reading.Lock()
+		leaving := g.leaving
+		if !leaving {
+			if flood := g.received(p[:n]); flood != nil {
+				err = flood
+			}
+		}
+		g.reading.Unlock()
+		if !leaving || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (g *guard) write(c net.Conn, p []byte) (int, error) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	g.out.next(p, g.frameOut)
+	return c.Write(p)
+}
+
 func (g *guard) frameIn(kind, flags byte, length int) {
+	if kind != frameContinuation {
+		g.head.Store(0)
+	}
 	switch kind {
+	case frameHeaders:
+		h := &g.in.header
+		g.heard = g.clock.Load()
+		g.last = max(g.last, (uint32(h[5])<<24|uint32(h[6])<<16|uint32(h[7])<<8|uint32(h[8]))&^(1<<31))
+		g.head.Store(g.heard + 1)
 	case frameData:
 		if length == 0 && flags&flagAckOrEnd == 0 {
 			g.pay(1)
@@ -134,18 +183,8 @@ type guardedTLS struct {
 	guard guard
 }
 
-func (c *guardedTLS) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if flood := c.guard.received(p[:n]); flood != nil {
-		return n, flood
-	}
-	return n, err
-}
-
-func (c *guardedTLS) Write(p []byte) (int, error) {
-	c.guard.out.next(p, c.guard.frameOut)
-	return c.Conn.Write(p)
-}
+func (c *guardedTLS) Read(p []byte) (int, error)  { return c.guard.read(c.Conn, p) }
+func (c *guardedTLS) Write(p []byte) (int, error) { return c.guard.write(c.Conn, p) }
 
 // guardedPlain is the same without TLS.
 type guardedPlain struct {
@@ -153,15 +192,5 @@ type guardedPlain struct {
 	guard guard
 }
 
-func (c *guardedPlain) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if flood := c.guard.received(p[:n]); flood != nil {
-		return n, flood
-	}
-	return n, err
-}
-
-func (c *guardedPlain) Write(p []byte) (int, error) {
-	c.guard.out.next(p, c.guard.frameOut)
-	return c.Conn.Write(p)
-}
+func (c *guardedPlain) Read(p []byte) (int, error)  { return c.guard.read(c.Conn, p) }
+func (c *guardedPlain) Write(p []byte) (int, error) { return c.guard.write(c.Conn, p) }

@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 )
 
+// guardsTLS says whether connections over TLS are guarded.
+const guardsTLS = true
+
 // guardTLS counts the frames of c.
 func guardTLS(c *tls.Conn, clock *atomic.Int64) net.Conn {
 	g := &guardedTLS{Conn: c, guard: newGuard(clock)}

@@ -16,30 +16,32 @@ import (
 
 // H2 serves HTTP/2 on connections that the edge has accepted.
 type H2 struct {
-	http    http.Server
-	handoff handoff
-	done    chan struct{} // closed when the accept loop has ended
-	mu      sync.Mutex
-	conns   map[net.Conn]handed
-	clock   *atomic.Int64 // ticks of the watch
+	http         http.Server
+	handoff      handoff
+	done         chan struct{} // closed when the accept loop has ended
+	mu           sync.Mutex
+	conns        map[net.Conn]handed
+	idle, header int64         // ticks
+	clock        *atomic.Int64 // ticks of the watch
+	watch        *watch
 }
 
 // NewH2 returns a server that answers through o.Dispatcher. Shutdown or Close
 // ends it.
 func NewH2(o Options) *H2 {
 	s := newServer(o, exchange.HTTP2)
-	h := &H2{done: make(chan struct{}), conns: map[net.Conn]handed{}, clock: &s.watch.now}
+	h := &H2{done: make(chan struct{}), conns: map[net.Conn]handed{}, clock: &s.watch.now, watch: &s.watch}
+	h.idle, h.header = int64(max(1, s.Idle/tick)), int64(max(1, s.Header/tick))
+	s.watch.also = h.look
 	h.handoff = handoff{conns: make(chan net.Conn), closed: make(chan struct{})}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // by prior knowledge only: the edge hands over no other (security G13)
 	h.http = http.Server{
-		Handler:           s,
-		Protocols:         protocols,
-		MaxHeaderBytes:    s.HeaderBytes,
-		ReadHeaderTimeout: s.Header,
-		IdleTimeout:       s.Idle,
-		ErrorLog:          log.New(io.Discard, "", 0), // peers' mistakes; the exchanges that matter are observed
+		Handler:        s,
+		Protocols:      protocols,
+		MaxHeaderBytes: s.HeaderBytes,
+		ErrorLog:       log.New(io.Discard, "", 0), // peers' mistakes; the exchanges that matter are observed
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          s.Streams,
 			MaxReadFrameSize:              16 << 10,
@@ -53,6 +55,9 @@ func NewH2(o Options) *H2 {
 		},
 		ConnContext: h.context,
 		ConnState:   h.state,
+	}
+	if !guardsTLS {
+		h.http.IdleTimeout = s.Idle
 	}
 	h.http.RegisterOnShutdown(s.watch.stop)
 	go func() {
@@ -68,6 +73,7 @@ func NewH2(o Options) *H2 {
 type handed struct {
 	facts *exchange.Conn
 	ended func()
+	guard *guard // nil where connections are not guarded
 }
 
 // ServeTLS hands over a connection that agreed on h2 in its handshake, and
@@ -86,8 +92,9 @@ func (h *H2) ServePlain(c net.Conn, facts *exchange.Conn, ended func()) {
 
 func (h *H2) put(c net.Conn, facts *exchange.Conn, ended func()) {
 	h.mu.Lock()
-	h.conns[c] = handed{facts, ended}
+	h.conns[c] = handed{facts, ended, guardOf(c)}
 	h.mu.Unlock()
+	h.watch.start()
 	if !h.handoff.put(c) {
 		c.Close()
 		h.state(c, http.StateClosed)
@@ -102,6 +109,7 @@ func (h *H2) context(ctx context.Context, c net.Conn) context.Context {
 
 func (h *H2) state(c net.Conn, state http.ConnState) {
 	if state != http.StateClosed {
+		h.setQuiet(c, state)
 		return
 	}
 	h.mu.Lock()

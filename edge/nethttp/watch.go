@@ -24,6 +24,7 @@ type watch struct {
 	first              *watched
 	stopped            chan struct{}
 	running            bool
+	also               func(now int64) // called after each look; may be nil
 }
 
 const tick = time.Second
@@ -78,16 +79,27 @@ func (w *watch) init(stall, grace time.Duration, rate int) {
 func (w *watch) add(e *watched) {
 	e.clock = &w.now
 	w.mu.Lock()
-	if !w.running {
-		w.running = true
-		go w.run()
-	}
+	w.startLocked()
 	e.prev, e.next = nil, w.first
 	if w.first != nil {
 		w.first.prev = e
 	}
 	w.first = e
 	w.mu.Unlock()
+}
+
+// start begins to tick before there is a stream.
+func (w *watch) start() {
+	w.mu.Lock()
+	w.startLocked()
+	w.mu.Unlock()
+}
+
+func (w *watch) startLocked() {
+	if !w.running {
+		w.running = true
+		go w.run()
+	}
 }
 
 // remove ends watching; after it, e.w is not touched any more.
@@ -111,7 +123,11 @@ func (w *watch) run() {
 	for {
 		select {
 		case <-t.C:
-			w.look(w.now.Add(1))
+			now := w.now.Add(1)
+			w.look(now)
+			if w.also != nil {
+				w.also(now)
+			}
 		case <-w.stopped:
 			return
 		}
