@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -82,26 +83,34 @@ func TestRequest_AllocatesNothingOnAWarmConnection(t *testing.T) {
 	}
 }
 
-func TestSetAuthority(t *testing.T) {
+func TestParseAuthority(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]string{
-		"Example.COM":         "example.com",
-		"example.com.":        "example.com",
-		"example.com.:8443":   "example.com",
-		"a_b-c.example:1":     "a_b-c.example",
-		"192.0.2.1:80":        "192.0.2.1",
-		"[::1]":               "::1",
-		"[0:0:0:0::0:1]:8080": "::1", // one spelling
-		"[2001:DB8::A]:443":   "2001:db8::a",
+	for _, tt := range []struct{ in, authority, host, port string }{
+		{"x.com", "x.com", "x.com", ""},
+		{"X.Com:8080", "x.com:8080", "x.com", "8080"},
+		{"x.com.", "x.com.", "x.com", ""},
+		{"x.com.:80", "x.com.:80", "x.com", "80"},
+		{"x.com:", "x.com", "x.com", ""},
+		{"a_b-c.example:1", "a_b-c.example:1", "a_b-c.example", "1"},
+		{"127.0.0.1:1", "127.0.0.1:1", "127.0.0.1", "1"},
+		{"[2001:DB8::0:1]:443", "[2001:db8::0:1]:443", "2001:db8::1", "443"}, // one spelling
+		{"[::1]", "[::1]", "::1", ""},
+		{"[::1]:", "[::1]", "::1", ""},
+		{strings.Repeat("a", 253), strings.Repeat("a", 253), strings.Repeat("a", 253), ""},
 	} {
 		var r Request
-		if err := r.SetAuthority(raw); err != nil || r.Host != want {
-			t.Errorf("%q: got %q, %v, want %q", raw, r.Host, err, want)
+		authority, host, port, err := ParseAuthority(tt.in)
+		if err != nil || authority != tt.authority || host != tt.host || port != tt.port {
+			t.Errorf("%q: got %q %q %q %v, want %q %q %q", tt.in, authority, host, port, err, tt.authority, tt.host, tt.port)
+		}
+		if err := r.SetAuthority(tt.in); err != nil || r.Authority != tt.authority || r.Host != tt.host {
+			t.Errorf("%q: got %q %q %v, want %q %q", tt.in, r.Authority, r.Host, err, tt.authority, tt.host)
 		}
 	}
 	for _, raw := range []string{
-		"", ".", "..", "a..b", ".a", ":80", "a:", "a:x", "a:65536", "a:000080", "a:+1", "u@a", "a b", "a/b", "a\\b", "a%41", "ü", "a,b", "a\x00",
-		"[::1", "::1", "[1.2.3.4]", "[::1%25eth0]", "[::1%eth0]", "[::1]x", "[::1]:", "[]", "a:1:2", "\u212aa",
+		"", ".", "..", "a..b", ".a", "a..", ":", ":80", "a:x", "a:65536", "a:000080", "a:+1", "a:-1", "u@a", "a b", "a/b", "a\\b", "a%41", "%61",
+		"ü", "a,b", "a~b", "a'b", "a\x00", "a]", "a]:1", "]", "[a]b", strings.Repeat("a", 254),
+		"[", "[]", "[::1", "::1", "[1.2.3.4]", "[::1%25eth0]", "[::1%eth0]", "[::1]x", "[::1]]", "[[::1]", "[::1]:x", "[v1.a]", "a:1:2", "a:b:1", "\u212aa",
 	} {
 		r := Request{Host: "old"}
 		if err := r.SetAuthority(raw); err == nil || r.Host != "old" {

@@ -159,8 +159,8 @@ func (h *head) resolve(r *exchange.Request) *refusal {
 		return refManyHosts
 	}
 	if h.hosts == 1 {
-		var ok bool
-		if r.Authority, r.Host, port, ok = parseHost(r.Header.Get("host")); !ok {
+		var err error
+		if r.Authority, r.Host, port, err = exchange.ParseAuthority(r.Header.Get("host")); err != nil {
 			return refHost
 		}
 	} else if r.Proto == exchange.HTTP11 {
@@ -198,8 +198,8 @@ func resolveAbsolute(r *exchange.Request, hostPort string) *refusal {
 	if end < 0 {
 		end = len(rest)
 	}
-	authority, host, port, ok := parseHost(rest[:end])
-	if !ok {
+	authority, host, port, err := exchange.ParseAuthority(rest[:end])
+	if err != nil {
 		return refHost
 	}
 	if r.Authority != "" && !sameAuthority(r.Host, hostPort, host, port, scheme) {
@@ -220,10 +220,26 @@ func resolveAbsolute(r *exchange.Request, hostPort string) *refusal {
 	return nil
 }
 
+// sameAuthority compares two parsed authorities, of which either may name the
+// default port of the scheme.
+func sameAuthority(hostA, portA, hostB, portB, scheme string) bool {
+	standard := "80"
+	if scheme == "https" {
+		standard = "443"
+	}
+	if portA == "" {
+		portA = standard
+	}
+	if portB == "" {
+		portB = standard
+	}
+	return hostA == hostB && portA == portB
+}
+
 // refuseConnect tells malformed CONNECT requests from others; none is served
 // (security P3).
 func refuseConnect(target string) *refusal {
-	if _, _, port, ok := parseHost(target); !ok || port == "" {
+	if _, _, port, err := exchange.ParseAuthority(target); err != nil || port == "" {
 		return refConnectForm
 	}
 	return refConnect

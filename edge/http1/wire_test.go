@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -147,29 +146,5 @@ func TestWire_ByteByByte(t *testing.T) {
 			got := converse(t, Options{Dispatcher: edge{handle: describe}}, 1, tt.send)
 			checkStream(t, got, tt.send, tt.want, tt.contains)
 		})
-	}
-}
-
-func TestHost(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ in, authority, host, port string }{
-		{"x.com", "x.com", "x.com", ""},
-		{"X.Com:8080", "x.com:8080", "x.com", "8080"},
-		{"x.com.", "x.com.", "x.com", ""},
-		{"x.com.:80", "x.com.:80", "x.com", "80"},
-		{"x.com:", "x.com", "x.com", ""},
-		{"127.0.0.1:1", "127.0.0.1:1", "127.0.0.1", "1"},
-		{"[2001:DB8::0:1]:443", "[2001:db8::0:1]:443", "2001:db8::1", "443"},
-		{"[::1]", "[::1]", "::1", ""},
-		{"a_b-c~d", "a_b-c~d", "a_b-c~d", ""},
-		{in: ""}, {in: "."}, {in: ":80"}, {in: "a..b"}, {in: ".a"}, {in: "a.."}, {in: "a b"}, {in: "u@a"},
-		{in: "a:b"}, {in: "a:65536"}, {in: "a:-1"}, {in: "a:1:2"}, {in: "a:000080"}, {in: "%61"}, {in: "a/b"},
-		{in: "[::1"}, {in: "[]"}, {in: "[1.2.3.4]"}, {in: "[::1%25lo]"}, {in: "[fe80::1%lo]"}, {in: "[::1]x"}, {in: "[v1.a]"}, {in: "é"}, {in: "a\\b"},
-	} {
-		authority, host, port, ok := parseHost(tt.in)
-		want := fmt.Sprint(tt.authority, tt.host, tt.port, tt.host != "")
-		if got := fmt.Sprint(authority, host, port, ok); got != want {
-			t.Errorf("parseHost(%q) = %s, want %s", tt.in, got, want)
-		}
 	}
 }
