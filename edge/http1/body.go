@@ -188,9 +188,9 @@ func (b *body) readTrailer() error {
 func (b *body) keepTrailer(text string) *refusal {
 	for _, s := range b.head.spans {
 		name := text[s.name:s.nameEnd]
-		keep, bad := trailerFate(name)
-		if bad != nil {
-			return bad
+		keep, forbidden := exchange.TrailerFate(name)
+		if forbidden {
+			return refTrailerFrame
 		}
 		if keep {
 			b.trailer.Append(name, text[s.value:s.valueEnd])

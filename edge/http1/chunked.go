@@ -53,22 +53,3 @@ func unhex(c byte) byte {
 	}
 	return 255
 }
-
-// trailerFate says what becomes of a trailer field (RFC 9110 §6.5.1): fields that
-// frame or route the message would be smuggling and are refused; fields that
-// change how it is processed or who asked for it come too late to be believed and
-// are dropped.
-func trailerFate(name string) (keep bool, bad *refusal) {
-	switch name {
-	case "content-length", "transfer-encoding", "host", "connection", "upgrade":
-		return false, refTrailerFrame
-	case "authorization", "cache-control", "content-encoding", "content-range",
-		"content-type", "cookie", "expect", "forwarded", "if-match", "if-modified-since",
-		"if-none-match", "if-range", "if-unmodified-since", "keep-alive", "max-forwards",
-		"origin", "pragma", "proxy-authenticate", "proxy-authorization", "proxy-connection",
-		"range", "set-cookie", "te", "trailer", "www-authenticate", "x-forwarded-for",
-		"x-forwarded-host", "x-forwarded-proto", "x-real-ip":
-		return false, nil
-	}
-	return true, nil
-}

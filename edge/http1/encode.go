@@ -139,7 +139,7 @@ func appendLastChunk(b []byte, trailer *exchange.Header) []byte {
 	b = append(b, "0\r\n"...)
 	if trailer.Len() > 0 {
 		trailer.DelFunc(func(name, _ string) bool {
-			keep, _ := trailerFate(name)
+			keep, _ := exchange.TrailerFate(name)
 			return !keep
 		})
 		b = appendFields(b, trailer)

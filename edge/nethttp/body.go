@@ -75,9 +75,12 @@ func (b *body) finish() error {
 	}
 	for key, values := range b.st.r.Trailer {
 		name := lowerName(key)
-		switch name {
-		case "content-length", "transfer-encoding", "host", "authorization", "cookie", "connection", "trailer":
+		keep, forbidden := exchange.TrailerFate(name)
+		switch {
+		case forbidden:
 			return errForbiddenEnd
+		case !keep:
+			continue
 		}
 		for _, v := range values {
 			if err := b.st.req.Trailer.Add(name, v); err != nil {

@@ -230,6 +230,12 @@ func TestExchange_PassesTrailersAndInterimResponses(t *testing.T) {
 			resp := r.NewResponse(200)
 			resp.Body = exchange.NewBody(strings.NewReader("body"), -1, nil)
 			resp.Trailer.Set("x-sum", r.Trailer.Get("x-client-sum"))
+			resp.Trailer.Set("set-cookie", "late=1")
+			for _, name := range []string{"forwarded", "x-forwarded-for", "x-real-ip"} {
+				if r.Trailer.Has(name) {
+					t.Errorf("%s is believed of a trailer", name)
+				}
+			}
 			return resp
 		}), Options{})
 		var hints []string
@@ -239,14 +245,14 @@ func TestExchange_PassesTrailersAndInterimResponses(t *testing.T) {
 		}})
 		req, _ := http.NewRequestWithContext(ctx, "POST", url+"/", io.NopCloser(strings.NewReader("x")))
 		req.ContentLength = -1
-		req.Trailer = http.Header{"X-Client-Sum": {"42"}}
+		req.Trailer = http.Header{"X-Client-Sum": {"42"}, "Forwarded": {"for=::1"}, "X-Forwarded-For": {"::1"}, "X-Real-Ip": {"::1"}}
 		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(resp.Body)
-		if string(body) != "body" || err != nil || resp.Trailer.Get("X-Sum") != "42" {
-			t.Errorf("got %q %v trailer %v, want body, 42", body, err, resp.Trailer)
+		if string(body) != "body" || err != nil || resp.Trailer.Get("X-Sum") != "42" || resp.Trailer.Get("Set-Cookie") != "" {
+			t.Errorf("got %q %v trailer %v, want body and x-sum 42 alone", body, err, resp.Trailer)
 		}
 		if len(hints) != 1 || hints[0] != "103</s.css>; rel=preload" {
 			t.Errorf("interim responses: got %q", hints)

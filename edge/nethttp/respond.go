@@ -77,6 +77,9 @@ func setFields(header http.Header, h *exchange.Header) {
 // handler returns; they need not have been announced.
 func sendTrailer(header http.Header, t *exchange.Header) {
 	for name, value := range t.All() {
+		if keep, _ := exchange.TrailerFate(name); !keep {
+			continue
+		}
 		header.Add(http.TrailerPrefix+textproto.CanonicalMIMEHeaderKey(name), value)
 	}
 }
