@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"os"
@@ -138,22 +139,20 @@ func (b *builder) site(s *config.Site) {
 	for i, h := range s.Hosts {
 		hosts[i] = h.Name
 	}
-	shell := b.shell(s, hosts)
+	shell := b.shell(s)
 	for _, r := range s.Routes {
 		if !r.Enabled {
 			continue
 		}
 		rt := shell
 		rt.Origin = r.Pos.String()
-		rt.Raw = r.RawPath
+		rt.Name, rt.Raw = r.Name, r.RawPath
 		rt.Errors = append(b.errorPages(r.Errors), shell.Errors...)
 		rt.Handler = b.handler(s, &s.Rule, &r.Rule, r.Match.Paths...)
 		for _, p := range r.Match.Paths {
-			own := rt
-			own.Pattern = p.Text
 			b.rules = append(b.rules, route.Rule[*edge.Route]{
 				Hosts: hosts, Path: p.Text, Methods: r.Match.Methods, Matchers: matchers(&r.Match),
-				CaseInsensitive: r.CaseInsensitive, Origin: r.Pos.String(), Value: &own,
+				CaseInsensitive: s.CaseInsensitive || r.CaseInsensitive, Origin: r.Pos.String(), Value: &rt,
 			})
 		}
 	}
@@ -164,14 +163,17 @@ func (b *builder) site(s *config.Site) {
 		return
 	}
 	rt := shell
-	rt.Raw, rt.Pattern = s.RawPath, "/*"
+	rt.Raw = s.RawPath
 	rt.Handler = b.handler(s, &s.Rule, nil)
 	b.rules = append(b.rules, route.Rule[*edge.Route]{Hosts: hosts, Path: "/*", Origin: s.Pos.String(), Value: &rt})
 }
 
+// siteName is what logs and metrics call a site.
+func siteName(s *config.Site) string { return cmp.Or(s.Name, s.Hosts[0].Name) }
+
 // shell is what all routes of a site have in common.
-func (b *builder) shell(s *config.Site, hosts []string) edge.Route {
-	rt := edge.Route{Site: hosts[0], Origin: s.Pos.String(), Errors: b.errorPages(s.Errors)}
+func (b *builder) shell(s *config.Site) edge.Route {
+	rt := edge.Route{Site: siteName(s), Origin: s.Pos.String(), Errors: b.errorPages(s.Errors)}
 	if s.Log != nil && s.Log != &b.c.Log {
 		if rt.Log = b.log(s.Log); rt.Log == nil {
 			rt.Log = edge.Silent

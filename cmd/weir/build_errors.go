@@ -36,30 +36,33 @@ func (b *builder) errorPage(p *config.ErrorPage) func(*exchange.Request, int) (*
 		}
 		return func(r *exchange.Request, _ int) (*exchange.Response, error) { return h.Handle(r) }
 	case p.Respond != nil:
-		return filled([]byte(p.Respond.Body), p.Respond.Type)
+		return b.filled(p.Pos, []byte(p.Respond.Body), p.Respond.Type, fieldsOf(p.Respond.Headers)...)
 	}
 	body, mediaType, err := pageFile(p.File)
 	if err != nil {
 		b.fail(p.Pos, p.Pos, err)
 		return nil
 	}
-	return filled(body, mediaType)
+	return b.filled(p.Pos, body, mediaType)
 }
 
 // filled answers with a text in which {status} and {id} are replaced: an error
 // page is no use without the incident id that the log carries. Both are made by
 // weir of letters and digits, so they are safe in any kind of text.
-func filled(body []byte, mediaType string) func(*exchange.Request, int) (*exchange.Response, error) {
+func (b *builder) filled(at config.Pos, body []byte, mediaType string, fields ...exchange.Field) func(*exchange.Request, int) (*exchange.Response, error) {
+	h, err := reply.NewFixed(200, nil, mediaType, fields...)
+	if err != nil {
+		b.fail(at, b.c.Pos, err)
+		return nil
+	}
 	return func(r *exchange.Request, status int) (*exchange.Response, error) {
 		text := bytes.ReplaceAll(body, []byte("{status}"), []byte(strconv.Itoa(status)))
 		text = bytes.ReplaceAll(text, []byte("{id}"), []byte(r.Record.ID()))
-		resp := r.NewResponse(status)
-		if mediaType != "" {
-			if err := resp.Header.Add("content-type", mediaType); err != nil {
-				return nil, err
-			}
+		resp, err := h.Handle(r)
+		if err == nil {
+			resp.Status = status
+			resp.SetBytes(text)
 		}
-		resp.SetBytes(text)
-		return resp, nil
+		return resp, err
 	}
 }

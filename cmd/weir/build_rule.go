@@ -35,15 +35,19 @@ func (b *builder) action(r *config.Rule, params []string) exchange.Handler {
 }
 
 func (b *builder) respond(c *config.Respond) exchange.Handler {
-	fields := make([]exchange.Field, len(c.Headers))
-	for i, f := range c.Headers {
-		fields[i] = exchange.Field{Name: f.Name, Value: f.Value}
-	}
-	h, err := reply.NewFixed(c.Status, []byte(c.Body), c.Type, fields...)
+	h, err := reply.NewFixed(c.Status, []byte(c.Body), c.Type, fieldsOf(c.Headers)...)
 	if err != nil {
 		b.fail(c.Pos, c.Pos, err)
 	}
 	return h
+}
+
+func fieldsOf(list []config.Field) []exchange.Field {
+	fields := make([]exchange.Field, len(list))
+	for i, f := range list {
+		fields[i] = exchange.Field{Name: f.Name, Value: f.Value}
+	}
+	return fields
 }
 
 // static makes the handler for a directory; sites that serve the same in the same
@@ -51,7 +55,7 @@ func (b *builder) respond(c *config.Respond) exchange.Handler {
 func (b *builder) static(c *config.Static) exchange.Handler {
 	like := *c
 	like.Pos = config.Pos{}
-	key := fmt.Sprint(like)
+	key := fmt.Sprintf("%#v", like) // quoted: ["a b"] is not ["a" "b"]
 	if h := b.files[key]; h != nil {
 		return h
 	}
@@ -93,7 +97,7 @@ func (b *builder) compressor(c *config.Compress) exchange.Filter {
 func (w *world) compressor(c *config.Compress) (exchange.Filter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := fmt.Sprint(c.Encodings, c.Types, c.MinSize, c.Level)
+	key := fmt.Sprintf("%q %q %d %q", c.Encodings, c.Types, c.MinSize, c.Level)
 	if f := w.compressors[key]; f != nil {
 		return f, nil
 	}
@@ -141,7 +145,7 @@ func cutPort(address string) (host, port string, ok bool) {
 	return address[:i], port, err == nil
 }
 
-var nameInBraces = regexp.MustCompile(`\{([A-Za-z_][A-Za-z0-9_]*)(?:\.\.\.)?\}`)
+var nameInBraces = regexp.MustCompile(`\{([A-Za-z0-9_-]+)(?:\.\.\.)?\}`)
 
 // paramsOf lists the names that path patterns bind. A template may use those that
 // every pattern of its route binds.

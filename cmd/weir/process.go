@@ -40,9 +40,10 @@ type process struct {
 	// collector says what the garbage collector was told.
 	collector string
 
-	asks  chan ask
-	ready atomic.Bool
-	conf  atomic.Pointer[config.Config] // that is being served
+	signals chan os.Signal
+	asks    chan ask
+	ready   atomic.Bool
+	conf    atomic.Pointer[config.Config] // that is being served
 }
 
 // ask is a request to the process's goroutine. Its answer goes to reply.
@@ -76,6 +77,10 @@ func (p *process) ask(ctx context.Context, what int) error {
 // start brings up a process that serves c, and after a reload what load returns.
 func start(log *slog.Logger, c *config.Config, load func() (*config.Config, error)) (p *process, err error) {
 	p = &process{log: log, load: load, asks: make(chan ask), first: settingsOf(c), drain: c.Timeouts.Drain}
+	// From the first socket on: who sees it may send a signal, which would kill a
+	// process that does not expect one.
+	p.signals = make(chan os.Signal, 4)
+	signal.Notify(p.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1)
 	p.refused = func(err error) { log.Error(reloadRefused, "err", err) }
 	p.collector = setCollector(&c.Memory)
 	p.opener = listen.NewOpener(listen.Options{Log: log})
@@ -137,7 +142,7 @@ func (p *process) apply(c *config.Config) error {
 
 func siteNames(c *config.Config) (all []string) {
 	for _, s := range c.Sites {
-		all = append(all, s.Hosts[0].Name)
+		all = append(all, siteName(s))
 	}
 	return all
 }
@@ -173,9 +178,6 @@ func (p *process) reload() error {
 // main runs the process until it is told to stop, and returns how it ended.
 // changed signals that a watched file was written; it may be nil.
 func (p *process) main(changed <-chan struct{}) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(signals)
 	p.notify.Ready("serving")
 	alive := p.watchdog()
 	for {
@@ -192,9 +194,9 @@ func (p *process) main(changed <-chan struct{}) error {
 				a.reply <- p.world.reopen()
 			case askStop:
 				a.reply <- nil
-				return p.stop(signals, p.drain)
+				return p.stop(p.drain)
 			}
-		case sig := <-signals:
+		case sig := <-p.signals:
 			switch sig {
 			case syscall.SIGHUP:
 				p.reload()
@@ -203,9 +205,9 @@ func (p *process) main(changed <-chan struct{}) error {
 					p.log.Error("reopen logs", "err", err)
 				}
 			case syscall.SIGQUIT:
-				return p.stop(signals, 0)
+				return p.stop(0)
 			default:
-				return p.stop(signals, p.drain)
+				return p.stop(p.drain)
 			}
 		}
 	}
@@ -221,7 +223,7 @@ func (p *process) watchdog() <-chan time.Time {
 }
 
 // stop drains for at most so long; another signal ends it at once.
-func (p *process) stop(signals <-chan os.Signal, drain time.Duration) error {
+func (p *process) stop(drain time.Duration) error {
 	p.ready.Store(false)
 	p.notify.Stopping("draining")
 	p.log.Info("stopping", "drain", drain.String())
@@ -229,25 +231,31 @@ func (p *process) stop(signals <-chan os.Signal, drain time.Duration) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- p.close(ctx) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			p.log.Warn("stopped, some exchanges were cut", "err", err)
-			return exitError(exitUnclean)
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				p.log.Warn("stopped, some exchanges were cut", "err", err)
+				return exitError(exitUnclean)
+			}
+			p.log.Info("stopped")
+			return nil
+		case sig := <-p.signals:
+			if sig == syscall.SIGHUP || sig == syscall.SIGUSR1 {
+				continue // there is nothing left to reload or reopen
+			}
+			cancel()
+			<-done
+			p.log.Warn("stopped at once by a second signal")
+			return exitError(exitForced)
 		}
-		p.log.Info("stopped")
-		return nil
-	case <-signals:
-		cancel()
-		<-done
-		p.log.Warn("stopped at once by a second signal")
-		return exitError(exitForced)
 	}
 }
 
 // close takes down what start brought up, backwards. The error says that
 // exchanges were cut.
 func (p *process) close(ctx context.Context) error {
+	defer signal.Stop(p.signals)
 	err := p.server.Shutdown(ctx)
 	if p.memory != nil {
 		p.memory.close()

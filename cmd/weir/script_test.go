@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +29,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("WEIR_DATA_DIR", e.WorkDir+"/data")
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/none")
 			e.Setenv("HOME", e.WorkDir)
+			e.Values[theManager{}] = new(manager)
 			for _, name := range []string{"HTTP", "HTTPS", "ADMIN"} {
 				port, err := freePort()
 				if err != nil {
@@ -40,10 +40,15 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"get":    cmdGet,
-			"ready":  cmdReady,
-			"signal": cmdSignal,
-			"expect": cmdExpect,
+			"get":      cmdGet,
+			"ready":    cmdReady,
+			"expect":   cmdExpect,
+			"signal":   cmdSignal,
+			"exitcode": cmdExitCode,
+			"manager":  cmdManager,
+			"notified": cmdNotified,
+			"activate": cmdActivate,
+			"hold":     cmdHold,
 		},
 	})
 }
@@ -125,25 +130,13 @@ func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("ready %s: nothing changed in 20 s", args[0])
 }
 
-// signal HUP|USR1|TERM|QUIT NAME sends a signal to a command in the background.
-func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "TERM": syscall.SIGTERM, "QUIT": syscall.SIGQUIT}
-	for _, c := range ts.BackgroundCmds() {
-		if c.Process != nil {
-			ts.Check(c.Process.Signal(signals[args[0]]))
-			return
-		}
-	}
-	ts.Fatalf("signal: nothing runs in the background")
-}
-
 // expect FILE TEXT waits until the file holds the text.
 func cmdExpect(ts *testscript.TestScript, neg bool, args []string) {
 	var b []byte
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
-		b, _ = os.ReadFile(ts.MkAbs(args[0]))
-		if strings.Contains(string(b), args[1]) {
+		var err error
+		if b, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
 			return
 		}
 		<-time.After(10 * time.Millisecond)

@@ -304,7 +304,7 @@ func TestNames(t *testing.T) {
 		[]string{"", "a.b:80", "a/b", "a..b", "a.", ".a", "*", "a.*.b", "*.*.a", "a*b", "bücher.de", "a b", "https://a", strings.Repeat("a", 64), strings.Repeat("a.", 130) + "a", "a\nb", "fe80::1%eth0"})
 	check("address", func(s string) error { _, err := parseAddress(s); return err },
 		[]string{":80", ":0", "127.0.0.1:8080", "[::1]:80", "localhost:80", "a.example.com:80", "unix:/run/weir.sock", "systemd:http", "fd:3"},
-		[]string{"", "80", "::1:80", "a", "a:", "a:b", ":65536", ":-1", ":080", "[127.0.0.1]:80", "[::1:80", "unix:", "systemd:", "fd:2", "fd:x", "tcp://a:80", "a b:80"})
+		[]string{"", "80", "::1:80", "a", "a:", "a:b", ":65536", ":-1", ":080", "[127.0.0.1]:80", "[::1:80", "unix:", "unix:weir.sock", "systemd:", "fd:2", "fd:x", "tcp://a:80", "a b:80"})
 	check("network", func(s string) error { _, err := parseNetwork(s); return err },
 		[]string{"10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1", "private", "loopback"},
 		[]string{"", "10.0.0.1/8", "10.0.0.0/33", "a", "10.0.0", "fe80::1%eth0", "public"})

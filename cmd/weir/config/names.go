@@ -117,6 +117,10 @@ func parseAddress(s string) (string, error) {
 		if rest == "" || checkPrintable(rest) != nil {
 			return "", bad
 		}
+		if rest[0] != '/' {
+			bad.hint = "the path of a socket begins with a slash: unix:/run/" + short(rest)
+			return "", bad
+		}
 		return s, nil
 	case "systemd":
 		if rest == "" || checkPrintable(rest) != nil || strings.Contains(rest, ":") {

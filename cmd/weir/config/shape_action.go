@@ -153,5 +153,12 @@ var errorPageShape = object[ErrorPage]{
 		if n.Kind == yaml.MappingNode && len(n.Content) != 2 {
 			r.report(r.here, keyWidth(r), "an error page has exactly one of file, respond and redirect", "")
 		}
+		if e.Respond != nil && e.Respond.Status != 200 {
+			_, at := entry(n, "respond")
+			if status, _ := entry(at, "status"); status != nil {
+				at = status
+			}
+			r.fail(at, "leave the status out, and give the text of the page", "an error page has the status of the error")
+		}
 	},
 }.shape()

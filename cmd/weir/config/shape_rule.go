@@ -11,16 +11,16 @@ import (
 
 // ruleFields are the keys that sites and routes have in common.
 var ruleFields = []field[Rule]{
-	quiet(at("name", "A name for logs and metrics.", text("a name", checkPrintable), func(v *Rule) *string { return &v.Name })),
+	quiet(at("name", "A name for logs; that of a site for metrics too. Default: its first host, the path of a route.", text("a name", checkPrintable), func(v *Rule) *string { return &v.Name })),
 	quiet(at("enabled", "false leaves it out altogether.", boolean, func(v *Rule) *bool { return &v.Enabled })),
-	quiet(at("case_insensitive", "Match paths without regard to the case of ASCII letters.", boolean, func(v *Rule) *bool { return &v.CaseInsensitive })),
+	quiet(at("case_insensitive", "Match paths without regard to the case of ASCII letters; in a site, those of all its routes.", boolean, func(v *Rule) *bool { return &v.CaseInsensitive })),
 	quiet(at("raw_path", "Leave what follows the matched path as the client sent it.", boolean, func(v *Rule) *bool { return &v.RawPath })),
 	quiet(at("args", `Path segments behind the matched path: a number, "?" (none or one), "+" (one or more), "*" (any).`, argsShape, func(v *Rule) *string { return &v.Args })),
 	quiet(at("params", "Query parameters to check: required, int, number, bool, or two such words.", paramsShape, func(v *Rule) *[]Param { return &v.Params })),
 	quiet(at("deny", "Requests to refuse.", list(denyShape), func(v *Rule) *[]Deny { return &v.Deny })),
 	quiet(at("limits", "Limits for the requests here.", ruleLimitsShape, func(v *Rule) *RuleLimits { return &v.Limits })),
 	quiet(at("headers", "Header fields to change.", ptr(headersShape), func(v *Rule) **Headers { return &v.Headers })),
-	quiet(at("compress", "Compression on the fly: true, false or options.", ptr(compressShape), func(v *Rule) **Compress { return &v.Compress })),
+	quiet(at("compress", "Compression on the fly: true, false or options. Switch it off for pages that hold a secret and repeat what their caller sent (the BREACH attack).", ptr(compressShape), func(v *Rule) **Compress { return &v.Compress })),
 	quiet(at("errors", "Error pages, by status or class: 404, 5xx.", errorsShape, func(v *Rule) *[]ErrorPage { return &v.Errors })),
 	quiet(at("rewrite", "Change the path before the request is answered.", ptr(rewriteShape), func(v *Rule) **Rewrite { return &v.Rewrite })),
 	quiet(at("root", "Serve the files of a directory.", ptr(staticShape), func(v *Rule) **Static { return &v.Root })),
@@ -236,7 +236,7 @@ var compressShape = object[Compress]{
 	fields: []field[Compress]{
 		at("enabled", "false switches it off.", boolean, func(c *Compress) *bool { return &c.Enabled }),
 		at("encodings", "Encodings in order of preference: zstd, br, gzip.", list(word("zstd", "br", "gzip")), func(c *Compress) *[]string { return &c.Encodings }),
-		at("types", "Media types to compress, text/* for all of a kind. Default: those known to shrink.", list(mediaType), func(c *Compress) *[]string { return &c.Types }),
+		at("types", "Media types to compress, text/* for all of a kind. Default: those known to shrink; event streams only if text/event-stream is named.", list(mediaType), func(c *Compress) *[]string { return &c.Types }),
 		at("min_size", "Size below which nothing is compressed.", size(0, ""), func(c *Compress) *int64 { return &c.MinSize }),
 		at("level", "fast, default or best.", word("fast", "default", "best"), func(c *Compress) *string { return &c.Level }),
 	},

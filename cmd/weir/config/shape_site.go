@@ -169,6 +169,13 @@ func checkSite(r *reader, n *yaml.Node, s *Site) {
 		}
 	}
 	checkActions(r, n, "site", &s.Rule, len(s.Routes) > 0)
+	if s.Root == nil && s.Redirect == nil && s.Respond == nil && len(s.Routes) > 0 {
+		for _, key := range []string{"args", "params", "rewrite", "raw_path"} {
+			if k, _ := entry(n, key); k != nil {
+				r.fail(k, "move it into the routes it is meant for", "%s is for what the site itself answers, and here only its routes do", key)
+			}
+		}
+	}
 	checkTemplates(r, n, &s.Rule, nil)
 }
 
@@ -176,6 +183,9 @@ func checkSite(r *reader, n *yaml.Node, s *Site) {
 func checkConfig(r *reader, n *yaml.Node, c *Config) {
 	if key, value := entry(n, "sites"); key != nil && len(c.Sites) == 0 && value.Kind == yaml.MappingNode {
 		r.fail(key, "the shortest site is: localhost: {root: .}", "there are no sites")
+	}
+	if len(c.Listen.HTTPS) == 0 {
+		checkPlain(r, c)
 	}
 	first := make(map[string]Pos, len(c.Sites))
 	for _, s := range c.Sites {
@@ -187,6 +197,25 @@ func checkConfig(r *reader, n *yaml.Node, c *Config) {
 				continue
 			}
 			first[h.Name] = h.Pos
+		}
+	}
+}
+
+// checkPlain refuses what is said of TLS where nothing listens for it. To pass over
+// it would serve in the clear, and to anyone, what was to be protected (security P8).
+func checkPlain(r *reader, c *Config) {
+	const message, hint = "this needs TLS, and nothing listens for HTTPS", `add https: ":443" to listen, or remove this`
+	if a := c.TLS.ClientAuth; a != nil {
+		r.report(a.Pos, 1, message, hint)
+	}
+	for _, s := range c.Sites {
+		switch {
+		case s.TLS.Mode != "off" && s.TLS.Pos.Line > 0:
+			r.path = append(r.path, step{key: "sites"}, step{key: s.Hosts[0].Name})
+			r.report(s.TLS.Pos, 1, message, hint)
+			r.path = r.path[:0]
+		case s.HSTS > 0:
+			r.report(s.Pos, 1, "hsts needs TLS, and nothing listens for HTTPS", hint)
 		}
 	}
 }
