@@ -3,6 +3,7 @@ package http1
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -168,7 +169,7 @@ func (c *conn) await() (bad *refusal, ok bool) {
 
 var (
 	errSlow = errors.New("too slow")
-	errOver = errors.New("connection over")
+	errOver = fmt.Errorf("connection over: %w", exchange.ErrClientGone)
 )
 
 // moreHead waits for bytes of a head, of which some are there already or none. It

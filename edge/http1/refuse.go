@@ -1,6 +1,11 @@
 package http1
 
-import "github.com/weirproxy/weir/edge/exchange"
+import (
+	"fmt"
+	"io"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
 
 // refusal is one way in which a message is not acceptable. keep says that its
 // framing is beyond doubt, so that the connection may go on.
@@ -75,6 +80,9 @@ var (
 	refExtensions   = refuse(400, "too many chunk extensions")
 	refTrailerBig   = refuse(431, "trailer too large")
 	refTrailerFrame = refuse(400, "framing field in the trailer")
+
+	// Ends (RFC 9112 §8). A client that only closed its sending half reads the answer.
+	refBodyCut = &refusal{err: exchange.Error{Fault: exchange.Client, Status: 400, Err: fmt.Errorf("body cut short: %w", io.ErrUnexpectedEOF)}}
 
 	// Time (RFC 9110 §15.5.9).
 	refHeadSlow = refuse(408, "head not complete in time")

@@ -2,9 +2,12 @@ package http1
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
+
+	"github.com/weirproxy/weir/edge/exchange"
 )
 
 // drain reads what is left of a body that nobody wanted, if that is not much, so
@@ -45,7 +48,10 @@ func (s *source) Read(p []byte) (int, error) {
 			err = nil
 		case err == nil:
 			continue
+		case err == io.EOF:
+			err = &refBodyCut.err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
+			err = fmt.Errorf("read request body: %w: %w", exchange.ErrClientGone, err)
 		case c.awake():
 			continue
 		case c.draining || !c.revive():

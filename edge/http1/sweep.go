@@ -62,12 +62,15 @@ func (s *Server) sweep() {
 // enter notes that c begins something else now. It fails when the sweeper has
 // ended the connection meanwhile.
 func (c *conn) enter(p phase) bool {
-	old := c.state.Swap(c.server.clock.Load()<<phaseBits | uint64(p))
-	if phase(old&(1<<phaseBits-1)) >= phaseExpired {
-		c.state.Store(old)
-		return false
+	for {
+		old := c.state.Load()
+		if phase(old&(1<<phaseBits-1)) >= phaseExpired {
+			return false
+		}
+		if c.state.CompareAndSwap(old, c.server.clock.Load()<<phaseBits|uint64(p)) {
+			return true
+		}
 	}
-	return true
 }
 
 // turn changes the phase alone: the time that counts began before.

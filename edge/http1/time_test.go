@@ -331,3 +331,33 @@ func TestTime_EmptyLineDoesNotBeginAHead(t *testing.T) {
 		receive(t, c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
 }
+
+// TestEnter_NeverUndoesAnEnd: an end that comes while a connection turns to something
+// else must not give way to an earlier, milder one, which revive could undo.
+func TestEnter_NeverUndoesAnEnd(t *testing.T) {
+	t.Parallel()
+	c := &conn{server: NewServer(Options{Dispatcher: edge{handle: describe}})}
+	c.state.Store(uint64(phaseExpired))
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.enter(phaseWrite)
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	for range 100_000 {
+		c.state.Store(uint64(phaseExpired))
+		c.state.Store(uint64(phaseCut))
+		for range 20 {
+			if p, _ := c.doing(); p != phaseCut {
+				t.Fatalf("a connection that was cut is in phase %d, want %d", p, phaseCut)
+			}
+		}
+	}
+}
