@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -106,7 +107,7 @@ func (snap *Snapshot) Find(r *exchange.Request) (rt *Route, allow string, err er
 		return snap.unrouted(r, site.Name(), found.Allow)
 	}
 	rt = found.Value
-	r.Record.Site, r.Record.Route = rt.Site, found.Pattern
+	r.Record.Site, r.Record.Route = rt.Site, cmp.Or(rt.Name, found.Pattern)
 	r.Match.Prefix, r.Match.Rest = found.Prefix, found.Rest
 	for name, value := range found.Params() {
 		r.Match.Params = append(r.Match.Params, exchange.Param{Name: name, Value: value})

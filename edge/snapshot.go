@@ -54,7 +54,7 @@ type Listener struct {
 // Route is what the table finds for a request.
 type Route struct {
 	Site    string // name for logs and metrics
-	Pattern string
+	Name    string // for logs, in place of its pattern; may be ""
 	Origin  string // where it stands: "weir.yaml:12:3"
 	Handler exchange.Handler
 	// Plain answers in place of Handler what came without TLS; nil for no difference.

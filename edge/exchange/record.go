@@ -9,7 +9,7 @@ type Record struct {
 	Number   uint64    // random, so that one tells nothing of another; see ID
 	Start    time.Time // when the head had been read
 	Site     string    // the site's name in the configuration
-	Route    string    // the route's pattern
+	Route    string    // the route's name in the configuration, or its pattern
 	Status   int       // as sent; 499 if the client left before
 	Received int64     // bytes of body read from the client
 	Sent     int64     // bytes of body sent to the client

@@ -209,11 +209,10 @@ func checkPlain(r *reader, c *Config) {
 		r.report(a.Pos, 1, message, hint)
 	}
 	for _, s := range c.Sites {
+		own := s.TLS.ClientAuth != nil && s.TLS.ClientAuth != c.TLS.ClientAuth
 		switch {
-		case s.TLS.Mode != "off" && s.TLS.Pos.Line > 0:
-			r.path = append(r.path, step{key: "sites"}, step{key: s.Hosts[0].Name})
+		case own || s.TLS.Mode == "internal" || s.TLS.Mode == "files":
 			r.report(s.TLS.Pos, 1, message, hint)
-			r.path = r.path[:0]
 		case s.HSTS > 0:
 			r.report(s.Pos, 1, "hsts needs TLS, and nothing listens for HTTPS", hint)
 		}
