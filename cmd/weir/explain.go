@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/weirproxy/weir/cmd/weir/config"
@@ -104,7 +105,7 @@ func (e *explanation) line(what, fact, where string) {
 	if e.colour {
 		what, where = "\x1b[2m"+fmt.Sprintf("%-9s", what)+"\x1b[0m", "\x1b[36m"+where+"\x1b[0m"
 	}
-	fmt.Fprintln(e.out, strings.TrimRight(fmt.Sprintf("  %-9s %-44s %s", what, fact, where), " "))
+	fmt.Fprintln(e.out, strings.TrimRight(fmt.Sprintf("  %-9s %-50s %s", what, fact, where), " "))
 }
 
 func (e *explanation) print(u *url.URL) {
@@ -131,7 +132,7 @@ func (e *explanation) print(u *url.URL) {
 	if err == nil && rule != nil && !(rt.Plain != nil && u.Scheme == "http") {
 		e.action(rule)
 	}
-	e.answer(rt, err)
+	e.answer(rt, rule, err)
 }
 
 func (e *explanation) listener(u *url.URL) {
@@ -211,8 +212,17 @@ func (e *explanation) action(r *config.Rule) {
 	}
 }
 
+// because is the reason that err has beyond its status.
+func because(err error, status int, rule *config.Rule) string {
+	if errors.Is(err, exchange.ErrNotFound) && rule != nil && rule.Root != nil {
+		return "there is no such file, or it is hidden"
+	}
+	phrase := strconv.Itoa(status) + " " + http.StatusText(status)
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), phrase), ": ")
+}
+
 // answer asks the handler and prints the head of what it says.
-func (e *explanation) answer(rt *edge.Route, err error) {
+func (e *explanation) answer(rt *edge.Route, rule *config.Rule, err error) {
 	status, resp := edge.StatusOf(err), (*exchange.Response)(nil)
 	if err == nil {
 		if resp, err = rt.Answer(e.r); err != nil {
@@ -225,7 +235,9 @@ func (e *explanation) answer(rt *edge.Route, err error) {
 	fmt.Fprintln(e.out)
 	fmt.Fprintf(e.out, "  %d %s\n", status, http.StatusText(status))
 	if err != nil {
-		fmt.Fprintf(e.out, "  because: %v\n", err)
+		if why := because(err, status, rule); why != "" {
+			fmt.Fprintf(e.out, "  because: %s\n", why)
+		}
 		return
 	}
 	for name, value := range resp.Header.All() {

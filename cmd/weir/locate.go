@@ -12,7 +12,7 @@ import (
 
 // configFlag is how commands name the configuration.
 type configFlag struct {
-	Config string `short:"c" placeholder:"FILE" env:"WEIR_CONFIG" help:"Configuration file. Default: ./weir.yaml, then the user's and the system's."`
+	Config string `short:"c" placeholder:"FILE" env:"WEIR_CONFIG" help:"Configuration file; - reads standard input."`
 }
 
 // path returns the file to read: the one named, or the first that exists of the

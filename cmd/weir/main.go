@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/alecthomas/kong"
@@ -41,31 +42,40 @@ type app struct {
 	model          *kong.Application
 }
 
-// cli is the command line; kong reads the tags.
+// cli is the command line; kong reads the tags. The order is that of the help.
 type cli struct {
-	Run         runCmd         `cmd:"" help:"Serve what the configuration says, in the foreground."`
-	Serve       serveCmd       `cmd:"" help:"Serve a directory, without a configuration."`
-	Check       checkCmd       `cmd:"" help:"Check the configuration and all it names." aliases:"validate"`
-	Explain     explainCmd     `cmd:"" help:"Say what would answer a URL, and why."`
-	Fmt         fmtCmd         `cmd:"" help:"Print the configuration in canonical form, comments kept."`
-	Config      configCmd      `cmd:"" help:"Print the configuration as it is understood: defaults filled in, secrets left out."`
-	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
-	Reload      reloadCmd      `cmd:"" help:"Make the running weir read its configuration again."`
-	Stop        stopCmd        `cmd:"" help:"Stop the running weir; what was begun is answered."`
-	Healthcheck healthcheckCmd `cmd:"" help:"Ask the running weir whether it is ready; exit code 0 or 1."`
-	Trust       trustCmd       `cmd:"" help:"Make this machine trust the internal CA."`
-	Untrust     untrustCmd     `cmd:"" help:"Undo trust."`
-	Completion  completionCmd  `cmd:"" help:"Print the completion script for a shell."`
-	Man         manCmd         `cmd:"" help:"Print the manual page."`
-	Version     versionCmd     `cmd:"" help:"Print the version."`
+	Run   runCmd   `cmd:"" group:"Serve" help:"Serve what weir.yaml says, in the foreground."`
+	Serve serveCmd `cmd:"" group:"Serve" help:"Serve a directory, without a configuration."`
+
+	Check   checkCmd   `cmd:"" group:"Configuration" help:"Check the configuration and all it names." aliases:"validate"`
+	Explain explainCmd `cmd:"" group:"Configuration" help:"Say what would answer a URL, and why."`
+	Fmt     fmtCmd     `cmd:"" group:"Configuration" help:"Print the configuration in canonical form, comments kept."`
+	Config  configCmd  `cmd:"" group:"Configuration" help:"Print the configuration as understood, without secrets."`
+	Schema  schemaCmd  `cmd:"" group:"Configuration" help:"Print the JSON Schema of the configuration, for editors."`
+
+	Reload      reloadCmd      `cmd:"" group:"The running weir" help:"Make the running weir read its configuration again."`
+	Stop        stopCmd        `cmd:"" group:"The running weir" help:"Stop the running weir; what was begun is answered."`
+	Healthcheck healthcheckCmd `cmd:"" group:"The running weir" help:"Ask the running weir whether it is ready: exit code 0 or 1."`
+
+	Trust      trustCmd      `cmd:"" group:"This machine" help:"Make this machine trust weir's own CA."`
+	Untrust    untrustCmd    `cmd:"" group:"This machine" help:"Undo trust."`
+	Completion completionCmd `cmd:"" group:"This machine" help:"Print completion for bash, zsh or fish."`
+	Man        manCmd        `cmd:"" group:"This machine" help:"Print the manual page."`
+	Version    versionCmd    `cmd:"" group:"This machine" help:"Print the version."`
 }
+
+const description = `An edge proxy: HTTP/1.1, HTTP/2 and HTTP/3 in one program.
+
+  weir serve             this directory, on http://localhost:8000
+  weir run               the sites of ./weir.yaml
+  weir explain URL       what would answer, and why`
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, colour: isTerminal(stderr)}
 	exit := -1
 	parser, err := kong.New(new(cli),
 		kong.Name("weir"),
-		kong.Description("An edge proxy. https://localhost in three lines of weir.yaml."),
+		kong.Description(description),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
@@ -75,19 +85,41 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	a.model = parser.Model
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(usual(args))
 	if exit >= 0 { // help was asked for and printed
 		return exit
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "weir: %v\n", err)
-		fmt.Fprintln(stderr, "Try: weir --help")
+		fmt.Fprintln(stderr, "Try:", tryHelp(a.model, args))
 		return exitUsage
 	}
 	return a.finish(ctx.Run(a))
+}
+
+// usual turns what hands type into what the commands are called.
+func usual(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case len(args) == 1 && (args[0] == "--version" || args[0] == "-v" || args[0] == "-V"):
+		return []string{"version"}
+	case args[0] == "-t": // nginx's
+		return append([]string{"check"}, args[1:]...)
+	}
+	return args
+}
+
+// tryHelp names the help that fits a command line that was not understood.
+func tryHelp(m *kong.Application, args []string) string {
+	for _, c := range m.Leaves(true) {
+		if c.Name == args[0] || slices.Contains(c.Aliases, args[0]) {
+			return "weir " + c.Name + " --help"
+		}
+	}
+	return "weir --help"
 }
 
 // exitError ends the program with a code; its message, if any, has been printed.

@@ -19,7 +19,14 @@ import (
 
 type runCmd struct {
 	configFlag
-	Watch bool `short:"w" help:"Reload when the configuration changes."`
+	Watch bool `short:"w" help:"Reload when the file changes. Files it names with {file:} are not watched."`
+}
+
+// Help is what `weir run --help` adds.
+func (*runCmd) Help() string {
+	return `The configuration is the first there is of: -c, $WEIR_CONFIG, ./weir.yaml, ~/.config/weir/weir.yaml, /etc/weir/weir.yaml.
+
+Signals: TERM and INT stop when what was begun is answered (a second one: at once), QUIT stops at once, HUP reloads, USR1 reopens log files.`
 }
 
 func (cmd *runCmd) Run(a *app) error {
@@ -146,7 +153,7 @@ type serveCmd struct {
 	Args []string `arg:"" optional:"" name:"dir|port" help:"Directory (default: this one) and port (default: 8000), in any order."`
 
 	Bind      string   `short:"b" placeholder:"ADDRESS" help:"Address to listen on. Default: localhost only."`
-	Public    bool     `help:"Listen on every address of this machine."`
+	Public    bool     `help:"Listen on all addresses of this machine."`
 	Directory string   `short:"d" placeholder:"DIR" help:"Directory, as an option."`
 	Protocol  string   `short:"p" placeholder:"VERSION" help:"Taken for compatibility; HTTP/1.1 and 2 are always on." hidden:""`
 	Browse    bool     `default:"true" negatable:"" help:"List directories (on; --no-browse turns it off)."`

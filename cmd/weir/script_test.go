@@ -49,6 +49,10 @@ func TestScript(t *testing.T) {
 			"notified": cmdNotified,
 			"activate": cmdActivate,
 			"hold":     cmdHold,
+
+			"eventually":  cmdEventually,
+			"certificate": cmdCertificate,
+			"presents":    cmdPresents,
 		},
 	})
 }

@@ -146,7 +146,7 @@ const defaultAdmin = "127.0.0.1:9180"
 // adminFlag is how commands find the running weir.
 type adminFlag struct {
 	configFlag
-	Admin string `placeholder:"ADDRESS" env:"WEIR_ADMIN" help:"Admin address of the running weir, instead of the configuration's."`
+	Admin string `placeholder:"ADDRESS" env:"WEIR_ADMIN" help:"Its admin address, instead of the configuration's."`
 }
 
 func (f adminFlag) client(a *app) (adminClient, error) {
