@@ -1,6 +1,10 @@
 package accesslog
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
 
 const redacted = "REDACTED"
 
@@ -108,7 +112,7 @@ func normalise(b []byte, name string) []byte {
 	for i := 0; i < len(name) && len(b) < 64; i++ {
 		c := name[i]
 		if c == '%' && i+2 < len(name) {
-			hi, lo := unhex(name[i+1]), unhex(name[i+2])
+			hi, lo := exchange.Unhex(name[i+1]), exchange.Unhex(name[i+2])
 			if hi < 16 && lo < 16 {
 				c = hi<<4 | lo
 				i += 2
@@ -122,16 +126,4 @@ func normalise(b []byte, name string) []byte {
 		}
 	}
 	return b
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 255
 }

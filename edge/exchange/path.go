@@ -13,6 +13,7 @@ var (
 	errPathControl = errors.New("path holds a control character")
 	errPathAbove   = errors.New("path climbs above the root")
 	errPathSlash   = errors.New("path holds a backslash")
+	errPathTwice   = errors.New("path holds an encoded slash both once and twice encoded")
 	errPathParams  = errors.New("path holds a dot segment with parameters")
 	errTarget      = errors.New("target holds a character that has to be escaped")
 )
@@ -46,9 +47,10 @@ func (r *Request) SetTarget(target string) error {
 // empty and dot segments resolved (RFC 3986 §5.2.4, after decoding, so that
 // "%2e%2e" is ".."), a trailing slash kept. Whatever could be read in two ways is
 // refused (security P6): control characters, backslashes, climbing above the
-// root, broken escapes, and "..;", which Java servers take for "..". An encoded slash or backslash stays encoded, in upper
-// case, and opaque is true. A path that is canonical already is returned as it
-// is, without a copy.
+// root, broken escapes, "..;", which Java servers take for "..", and slashes encoded
+// both once and twice. An encoded slash or backslash stays encoded, in upper case,
+// and opaque is true. A path that is canonical already is returned as it is, without
+// a copy.
 func CanonicalPath(raw string) (path string, opaque bool, err error) {
 	if raw == "" || raw[0] != '/' {
 		return "", false, errPathForm
@@ -77,17 +79,17 @@ func isCanonical(s string) bool {
 }
 
 func decodePath(raw string) ([]byte, bool, error) {
-	out, opaque := make([]byte, 0, len(raw)), false
+	out, kept := make([]byte, 0, len(raw)), 0
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
 		if c == '%' {
-			if i+2 >= len(raw) || unhex(raw[i+1]) > 15 || unhex(raw[i+2]) > 15 {
+			if i+2 >= len(raw) || Unhex(raw[i+1]) > 15 || Unhex(raw[i+2]) > 15 {
 				return nil, false, errPathEscape
 			}
-			c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
+			c = Unhex(raw[i+1])<<4 | Unhex(raw[i+2])
 			i += 2
 			if c == '/' || c == '\\' {
-				opaque = true
+				kept++
 				out = append(out, '%', '0'+c>>4, "0123456789ABCDEF"[c&15])
 				continue
 			}
@@ -99,7 +101,11 @@ func decodePath(raw string) ([]byte, bool, error) {
 		}
 		out = append(out, c)
 	}
-	return out, opaque, nil
+	// Nobody could tell "%252F", decoded, from a "%2F" that was kept.
+	if kept > 0 && bytes.Count(out, []byte("%2F"))+bytes.Count(out, []byte("%5C")) > kept {
+		return nil, false, errPathTwice
+	}
+	return out, kept > 0, nil
 }
 
 // resolveDots resolves in place: what is written never overtakes what is read.
@@ -134,7 +140,8 @@ func resolveDots(p []byte) (string, error) {
 	return string(out), nil
 }
 
-func unhex(c byte) byte {
+// Unhex returns the value of a hexadecimal digit, or 255 for any other byte.
+func Unhex(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':
 		return c - '0'

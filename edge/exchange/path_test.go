@@ -38,6 +38,13 @@ func TestCanonicalPath(t *testing.T) {
 		{"/%25", "/%", false, nil},
 		{"/%252e%252e/a", "/%2e%2e/a", false, nil}, // decoded once, never twice
 		{"/a%2fb", "/a%2Fb", true, nil},
+		{"/a%252fb", "/a%2fb", false, nil},
+		{"/a%252Fb", "/a%2Fb", false, nil},
+		{"/a%25/b%2fc", "/a%/b%2Fc", true, nil},
+		{"/a%252Fb/c%2fd", "", false, errPathTwice}, // "%2F" would stand for both
+		{"/a%25%32F/c%2fd", "", false, errPathTwice},
+		{"/a%2fb/c%255C", "", false, errPathTwice},
+		{"/a%2fb/c%255c", "/a%2Fb/c%5c", true, nil}, // lower case: not the escape that stays
 		{"/a%5cb", "/a%5Cb", true, nil},
 		{"/a/%2e%2e%2fb", "/a/..%2Fb", true, nil}, // one segment: whoever takes it raw has been told
 		{"/a;v=1/b", "/a;v=1/b", false, nil},

@@ -14,7 +14,7 @@ func parseChunkLine(line []byte) (size int64, extensions int, bad *refusal) {
 	i := 0
 	var n uint64
 	for ; i < len(line); i++ {
-		d := unhex(line[i])
+		d := exchange.Unhex(line[i])
 		if d > 15 {
 			break
 		}
@@ -40,16 +40,4 @@ func parseChunkLine(line []byte) (size int64, extensions int, bad *refusal) {
 		}
 	}
 	return int64(n), len(line) - i, nil
-}
-
-func unhex(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 255
 }
