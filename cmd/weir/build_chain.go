@@ -39,7 +39,7 @@ func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.
 	add(b.parameters(own))
 	add(b.compressor(firstCompress(own.Compress, site.Compress, b.c.Compress)))
 	add(b.rewrite(own, params))
-	h := b.action(own, params)
+	h := b.action(own, params, site.CaseInsensitive || own.CaseInsensitive)
 	if h == nil {
 		return nil // its mistake has been noted
 	}

@@ -18,10 +18,10 @@ import (
 
 // action makes the handler that answers for a rule: files, a redirect, or
 // something fixed.
-func (b *builder) action(r *config.Rule, params []string) exchange.Handler {
+func (b *builder) action(r *config.Rule, params []string, anyCase bool) exchange.Handler {
 	switch {
 	case r.Root != nil:
-		return b.static(r.Root)
+		return b.static(r.Root, anyCase)
 	case r.Redirect != nil:
 		h, err := reply.NewRedirect(r.Redirect.To, r.Redirect.Status, params...)
 		if err != nil {
@@ -52,15 +52,15 @@ func fieldsOf(list []config.Field) []exchange.Field {
 
 // static makes the handler for a directory; sites that serve the same in the same
 // way share one, and with it the open directory.
-func (b *builder) static(c *config.Static) exchange.Handler {
+func (b *builder) static(c *config.Static, anyCase bool) exchange.Handler {
 	like := *c
 	like.Pos = config.Pos{}
-	key := fmt.Sprintf("%#v", like) // quoted: ["a b"] is not ["a" "b"]
+	key := fmt.Sprintf("%#v %t", like, anyCase) // quoted: ["a b"] is not ["a" "b"]
 	if h := b.files[key]; h != nil {
 		return h
 	}
 	o := static.Options{
-		Root: c.Dir, StripPrefix: c.StripPrefix, Index: c.Index, Try: c.Try, Browse: c.Browse,
+		Root: c.Dir, StripPrefix: c.StripPrefix, AnyCase: anyCase, Index: c.Index, Try: c.Try, Browse: c.Browse,
 		Hide: c.Hide, Symlinks: c.Symlinks, PlainOnly: !c.Precompressed, Attachment: c.Attachment,
 		Types: map[string]string{}, Cache: b.world.files,
 	}

@@ -152,3 +152,26 @@ sites:
 		t.Errorf("got %d, x-robots-tag %q, %q, %v, want 404, noindex, lost 404", resp.Status, got, body, err)
 	}
 }
+
+func TestBuild_CaseInsensitiveRoutesFindTheirFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	snap, _ := builtFrom(t, dir, `
+listen: {http: ":0"}
+sites:
+  a.localhost: {tls: off, case_insensitive: true, routes: [{match: /files/*, root: ., strip_prefix: /files, deny: /files/b}]}
+  b.localhost: {tls: off, routes: [{match: /files/*, case_insensitive: true, root: ., strip_prefix: /files}]}
+`)
+	for _, host := range []string{"a.localhost", "b.localhost"} {
+		if _, _, _, err := asked(t, snap, host, "/FILES/a"); err != nil {
+			t.Errorf("%s/FILES/a: got %v, want the file", host, err)
+		}
+	}
+	_, _, _, err := asked(t, snap, "a.localhost", "/FILES/b")
+	if e, ok := err.(*exchange.Error); !ok || e.Status != 403 {
+		t.Errorf("/FILES/b, which is denied: got %v, want 403", err)
+	}
+}

@@ -20,6 +20,7 @@ type Handler struct {
 	maxAge       time.Duration // for how long an entry counts as true
 	closed       atomic.Bool
 	prefix       string
+	anyCase      bool // of prefix
 	index        []string
 	try          []candidate
 	hide         []glob
@@ -69,6 +70,9 @@ func (h *Handler) Handle(r *exchange.Request) (*exchange.Response, error) {
 		return nil, errOpaque
 	}
 	path, ok := strings.CutPrefix(r.Path, h.prefix)
+	if n := len(h.prefix); !ok && h.anyCase && len(r.Path) >= n && lower(r.Path[:n]) == lower(h.prefix) {
+		path, ok = r.Path[n:], true
+	}
 	if !ok || path != "" && path[0] != '/' || len(path) > maxName {
 		return nil, exchange.ErrNotFound
 	}

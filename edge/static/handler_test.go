@@ -260,3 +260,17 @@ func TestClose(t *testing.T) {
 		t.Errorf("cache after Close: got %d bytes, %d files, want none", b, f)
 	}
 }
+
+func TestHandle_PrefixInAnyCase(t *testing.T) {
+	t.Parallel()
+	root := makeTree(t, map[string]string{"a": "A"})
+	exact := serve(t, Options{Root: root, StripPrefix: "/static"})
+	any := serve(t, Options{Root: root, StripPrefix: "/static", AnyCase: true})
+	for target, want := range map[string][2]int{
+		"/static/a": {200, 200}, "/STATIC/a": {404, 200}, "/Static/A": {404, 404}, "/Staticx/a": {404, 404}, "/S": {404, 404}, "/STATIC": {404, 308},
+	} {
+		if got := [2]int{ask(t, exact, "GET", target).Status, ask(t, any, "GET", target).Status}; got != want {
+			t.Errorf("%s: got %d, want %d", target, got, want)
+		}
+	}
+}

@@ -213,3 +213,17 @@ func TestNew_HoldsNoDescriptor(t *testing.T) {
 		t.Errorf("%d handlers hold %d descriptors of their root, want 0", roots, open)
 	}
 }
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[syscall.Errno]int{
+		syscall.ENOENT: 404, syscall.ENOTDIR: 404, syscall.ELOOP: 404, syscall.ENAMETOOLONG: 404, syscall.EACCES: 403,
+		syscall.EMFILE: 503, syscall.EIO: 0, syscall.ESTALE: 0, syscall.ETIMEDOUT: 0, syscall.ENOTCONN: 0, syscall.EHOSTDOWN: 0,
+	} {
+		got := classify(&os.PathError{Op: "statat", Path: "a", Err: err})
+		e, ok := got.(*exchange.Error)
+		if !ok || e.Status != want || passing(got) != (want == 0 || want == 503) {
+			t.Errorf("%v: got %v, passing %v, want status %d", err, got, passing(got), want)
+		}
+	}
+}

@@ -20,6 +20,9 @@ type Options struct {
 	// StripPrefix is cut from the path before the file is looked up: "/static".
 	// Paths that do not lie below it are not found.
 	StripPrefix string
+	// AnyCase cuts StripPrefix off in any case of its ASCII letters, for routes
+	// that match so. File names are what they are.
+	AnyCase bool
 	// Index names the files that answer for a directory, best first. Nil means
 	// index.html; empty means none.
 	Index []string
@@ -77,7 +80,7 @@ func New(o Options) (*Handler, error) {
 			errs = append(errs, err)
 		}
 	}
-	h := &Handler{prefix: strings.TrimSuffix(o.StripPrefix, "/"), browse: o.Browse, dotfiles: o.Dotfiles,
+	h := &Handler{prefix: strings.TrimSuffix(o.StripPrefix, "/"), anyCase: o.AnyCase, browse: o.Browse, dotfiles: o.Dotfiles,
 		plainOnly: o.PlainOnly, types: make(map[string]string), seed: maphash.MakeSeed(), base: time.Now(), cache: o.Cache}
 	if h.prefix != "" && h.prefix[0] != '/' {
 		fail(fmt.Errorf("strip prefix %q: does not begin with a slash", o.StripPrefix))

@@ -110,8 +110,13 @@ func classify(err error) error {
 		return &exchange.Error{Fault: exchange.Client, Status: 403, Err: err}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return &exchange.Error{Fault: exchange.Internal, Status: 503, Err: err}
-	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ENOMEM), errors.Is(err, os.ErrClosed):
-		return &exchange.Error{Fault: exchange.Internal, Err: err}
+	}
+	// A disk, or a file server behind one, that is in trouble. To call its files gone
+	// would have caches and search engines forget them.
+	for _, trouble := range [...]error{syscall.EIO, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT, syscall.ENOTCONN, syscall.EHOSTDOWN, os.ErrClosed} {
+		if errors.Is(err, trouble) {
+			return &exchange.Error{Fault: exchange.Internal, Err: err}
+		}
 	}
 	return exchange.ErrNotFound
 }
