@@ -18,14 +18,14 @@ func (*manCmd) Run(a *app) error {
 	b.WriteString(".SH NAME\nweir \\- an edge proxy\n.SH SYNOPSIS\n.B weir\n.I command\n[\\fIoptions\\fR]\n")
 	b.WriteString(".SH DESCRIPTION\nweir terminates TLS and HTTP/1.1, HTTP/2 and HTTP/3, and serves sites as weir.yaml says.\n.SH COMMANDS\n")
 	for _, c := range a.model.Leaves(true) {
-		fmt.Fprintf(&b, ".SS %s\n%s\n", troff(usage(c)), troff(c.Help))
+		fmt.Fprintf(&b, ".SS %s\n%s\n", troff(usage(c)), troff(strings.TrimSpace(c.Help)))
 		for _, f := range flagsOf(c) {
 			fmt.Fprintf(&b, ".TP\n\\fB%s\\fR\n%s\n", troff(flagText(f)), troff(f.Help))
 		}
 	}
 	b.WriteString(".SH SIGNALS\n.TP\nINT, TERM\nstop; what was begun is answered; a second one stops at once\n.TP\nQUIT\nstop at once\n.TP\nHUP\nread the configuration again\n.TP\nUSR1\nreopen log files\n")
 	b.WriteString(".SH EXIT STATUS\n.TP\n0\nall went well\n.TP\n1\nweir did not start, or a check failed\n.TP\n2\nstopped by a second signal\n.TP\n3\nstopped, and exchanges were cut\n.TP\n64\nthe command line is wrong\n")
-	b.WriteString(".SH FILES\n.TP\n./weir.yaml, ~/.config/weir/weir.yaml, /etc/weir/weir.yaml\nthe configuration, the first that exists\n")
+	b.WriteString(".SH FILES\n.TP\n\\&./weir.yaml, ~/.config/weir/weir.yaml, /etc/weir/weir.yaml\nthe configuration, the first that exists\n")
 	b.WriteString(".SH ENVIRONMENT\n.TP\nWEIR_CONFIG, WEIR_ADMIN, WEIR_DATA_DIR\nas the options of the same name\n.TP\nGOGC, GOMEMLIMIT\ntargets of the garbage collector; they win over the configuration\n.TP\nNO_COLOR\nno colours\n")
 	_, err := a.stdout.Write([]byte(b.String()))
 	return err
@@ -90,28 +90,37 @@ func names(m *kong.Application) (all []string) {
 	return all
 }
 
+// choices are the words that a command takes as an argument, if it takes certain ones.
+func choices(c *kong.Node) string {
+	for _, p := range c.Positional {
+		if p.Enum != "" {
+			return strings.ReplaceAll(p.Enum, ",", " ")
+		}
+	}
+	return ""
+}
+
 func bashScript(m *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# bash completion of weir; load it with: source <(weir completion bash)\n_weir() {\n")
-	b.WriteString("  local word=${COMP_WORDS[COMP_CWORD]} words=''\n")
+	b.WriteString("  local word=${COMP_WORDS[COMP_CWORD]} flags='' words=''\n")
 	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then words='%s'\n  else case ${COMP_WORDS[1]} in\n", strings.Join(names(m), " "))
 	for _, c := range m.Leaves(true) {
 		var flags []string
 		for _, f := range flagsOf(c) {
 			flags = append(flags, "--"+f.Name)
 		}
-		if c.Name == "completion" {
-			flags = append(flags, "bash", "zsh", "fish")
-		}
-		fmt.Fprintf(&b, "    %s) words='%s' ;;\n", c.Name, strings.Join(flags, " "))
+		fmt.Fprintf(&b, "    %s) flags='%s' words='%s' ;;\n", c.Name, strings.Join(flags, " "), choices(c))
 	}
-	b.WriteString("  esac; fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\ncomplete -o default -F _weir weir\n")
+	// Without a match bash offers files, by -o default.
+	b.WriteString("  esac; fi\n  case $word in -*) words=$flags ;; esac\n")
+	b.WriteString("  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\ncomplete -o default -F _weir weir\n")
 	return b.String()
 }
 
 func zshScript(m *kong.Application) string {
 	var b strings.Builder
-	b.WriteString("#compdef weir\n# zsh completion of weir; put it into a directory of $fpath as _weir\n_weir() {\n  local -a commands flags\n  commands=(\n")
+	b.WriteString("#compdef weir\n# zsh completion of weir; put it into a directory of $fpath as _weir\n_weir() {\n  local -a commands flags\n  local rest='*:file:_files'\n  commands=(\n")
 	for _, c := range m.Leaves(true) {
 		fmt.Fprintf(&b, "    %s\n", single(c.Name+":"+strings.ReplaceAll(c.Help, ":", "\\:")))
 	}
@@ -119,25 +128,48 @@ func zshScript(m *kong.Application) string {
 	for _, c := range m.Leaves(true) {
 		fmt.Fprintf(&b, "    %s) flags=(", c.Name)
 		for _, f := range flagsOf(c) {
-			fmt.Fprintf(&b, "%s ", single("--"+f.Name+"["+strings.NewReplacer("[", "(", "]", ")").Replace(f.Help)+"]"))
+			b.WriteString(single(zshFlag(f)) + " ")
 		}
-		b.WriteString(") ;;\n")
+		b.WriteString(")")
+		if words := choices(c); words != "" {
+			b.WriteString("; rest=" + single("*:word:("+words+")"))
+		}
+		b.WriteString(" ;;\n")
 	}
-	b.WriteString("  esac\n  _arguments $flags '*:file:_files'\n}\n_weir \"$@\"\n")
+	b.WriteString("  esac\n  shift words; (( CURRENT-- ))\n  _arguments $flags $rest\n}\n_weir \"$@\"\n")
 	return b.String()
+}
+
+func zshFlag(f *kong.Flag) string {
+	help := "[" + strings.NewReplacer("[", "(", "]", ")", ":", "\\:").Replace(f.Help) + "]"
+	switch {
+	case f.IsBool():
+		return "--" + f.Name + help
+	case f.Enum != "":
+		return "--" + f.Name + "=" + help + ":value:(" + strings.ReplaceAll(f.Enum, ",", " ") + ")"
+	}
+	return "--" + f.Name + "=" + help + ":value:_files"
 }
 
 func fishScript(m *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# fish completion of weir; put it into ~/.config/fish/completions/weir.fish\n")
+	b.WriteString("complete -c weir -n __fish_use_subcommand -f\n")
 	for _, c := range m.Leaves(true) {
 		fmt.Fprintf(&b, "complete -c weir -n __fish_use_subcommand -a %s -d %s\n", c.Name, single(c.Help))
+		when := "complete -c weir -n " + single("__fish_seen_subcommand_from "+c.Name)
+		if words := choices(c); words != "" {
+			fmt.Fprintf(&b, "%s -f -a %s\n", when, single(words))
+		}
 		for _, f := range flagsOf(c) {
-			fmt.Fprintf(&b, "complete -c weir -n '__fish_seen_subcommand_from %s' -l %s", c.Name, f.Name)
+			fmt.Fprintf(&b, "%s -l %s", when, f.Name)
 			if f.Short != 0 {
 				fmt.Fprintf(&b, " -s %c", f.Short)
 			}
-			if !f.IsBool() {
+			switch {
+			case f.Enum != "" && !f.IsBool():
+				b.WriteString(" -x -a " + single(strings.ReplaceAll(f.Enum, ",", " ")))
+			case !f.IsBool():
 				b.WriteString(" -r")
 			}
 			fmt.Fprintf(&b, " -d %s\n", single(f.Help))
