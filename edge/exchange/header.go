@@ -164,7 +164,8 @@ func checkField(name, value string) (string, error) {
 		return "", fmt.Errorf("header name %q: not a token", name)
 	}
 	if !ValidValue(value) {
-		return "", fmt.Errorf("header %s: value %q: forbidden character", name, value)
+		// The value stays out: it may be a credential, and errors get into logs.
+		return "", fmt.Errorf("header %s: value holds a forbidden character", name)
 	}
 	return lowerASCII(name), nil
 }

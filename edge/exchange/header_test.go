@@ -127,3 +127,12 @@ func BenchmarkHeaderGet(b *testing.B) {
 		_ = h.Get("range")
 	}
 }
+
+func TestHeader_ErrorsKeepValuesSecret(t *testing.T) {
+	t.Parallel()
+	var h Header
+	err := h.Add("Authorization", "Bearer s3cret\x01")
+	if err == nil || !strings.Contains(err.Error(), "Authorization") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("got %v, want an error that names the field and not its value", err)
+	}
+}
