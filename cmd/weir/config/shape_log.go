@@ -84,6 +84,20 @@ var rotateShape = object[Rotate]{
 		at("age", "Time after which old files are removed, or none.", duration(time.Hour, "none"), func(c *Rotate) *time.Duration { return &c.Age }),
 		at("compress", "Compress old files.", boolean, func(c *Rotate) *bool { return &c.Compress }),
 	},
+	after: func(r *reader, n *yaml.Node, c *Rotate) {
+		if c.Size > 0 || c.Age == 0 && !c.Compress {
+			return
+		}
+		key := "age"
+		if c.Compress {
+			key = "compress"
+		}
+		at, _ := entry(n, key)
+		if at == nil {
+			at = n // it comes from the global log
+		}
+		r.fail(at, "give a size too, or leave old files to logrotate", "%s has no meaning where no file is put aside", key)
+	},
 }.shape()
 
 var keepCount = count(10000)
