@@ -26,7 +26,7 @@ import (
 const (
 	promisedP99  = 100 * time.Millisecond
 	tolerableP99 = 5 * time.Second
-	memoryBound  = 96 << 20
+	memoryBound  = 128 << 20
 )
 
 func earnest() bool { return os.Getenv("WEIR_SIEGE") != "" }
@@ -205,7 +205,7 @@ var slow = map[string]string{
 func TestSiege_Slow(t *testing.T) {
 	p, conns, deadline := short, 4, 12*time.Second
 	if earnest() {
-		p, conns, deadline = usual, 50, 2*time.Minute
+		p, conns, deadline = usual, 20, 2*time.Minute
 	}
 	f := newFortress(t, p)
 	var mu sync.Mutex
@@ -265,7 +265,7 @@ func TestSiege_Floods(t *testing.T) {
 	f := newFortress(t, short)
 	conns, lasting := 1, 300*time.Millisecond
 	if earnest() {
-		conns, lasting = 4, 5*time.Second
+		conns, lasting = 2, 2*time.Second
 	}
 	for _, a := range attack.All() {
 		if slow[a.String()] != "" {
