@@ -14,7 +14,7 @@ import (
 )
 
 // documents are the ones whose links and examples are checked.
-var documents = []string{"README.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md", "examples/systemd/README.md", "examples/container/README.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()
@@ -59,6 +59,20 @@ func TestHouse_DocumentsQuoteValidConfiguration(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("found no YAML in the documents, want the README's at least")
+	}
+}
+
+// TestHouse_ExamplesAreValid reads the configuration of every example.
+func TestHouse_ExamplesAreValid(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/*/weir.yaml")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("examples: %v, %v; want those of quickstart and systemd at least", files, err)
+	}
+	for _, f := range files {
+		if _, err := config.Load(f, os.LookupEnv); err != nil {
+			t.Errorf("%s:\n%v", f, err)
+		}
 	}
 }
 
