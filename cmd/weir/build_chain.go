@@ -123,7 +123,11 @@ func (b *builder) deny(rules []config.Deny) exchange.Filter {
 	}
 	f, err := access.NewDeny(all...)
 	if err != nil {
-		b.fail(rules[0].Pos, b.c.Pos, err)
+		for i, rule := range all {
+			if _, err := access.NewDeny(rule); err != nil {
+				b.fail(rules[i].Pos, b.c.Pos, err)
+			}
+		}
 		return nil
 	}
 	return f

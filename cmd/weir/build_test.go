@@ -175,3 +175,19 @@ sites:
 		t.Errorf("/FILES/b, which is denied: got %v, want 403", err)
 	}
 }
+
+func TestBuild_DenyRulesAreBlamedWhereTheyStand(t *testing.T) {
+	t.Parallel()
+	const text = "listen: {http: \":0\"}\nsites:\n  a.localhost:\n    tls: off\n    respond: 204\n    deny:\n      - /fine/**\n      - /a?b\n"
+	c, err := config.Parse("weir.yaml", []byte(text), config.Options{Dir: t.TempDir(), Env: os.LookupEnv, ReadFile: os.ReadFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := dryWorld()
+	defer w.close()
+	_, err = w.build(c)
+	errs, ok := err.(config.Errors)
+	if !ok || len(errs) != 1 || errs[0].Pos.Line != 8 {
+		t.Errorf("got %v, want one mistake in line 8", err)
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -284,13 +284,17 @@ func (cmd *serveCmd) welcome(w io.Writer, p *process) {
 	if site.Root != nil {
 		dir = site.Root.Dir
 	}
-	if abs, err := os.Getwd(); err == nil && dir == "." {
+	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
+	}
+	name := "default"
+	if cmd.Bind == "" {
+		name = "localhost"
 	}
 	fmt.Fprintf(w, "\n  weir %s serves %s\n\n", version, dir)
 	secure := len(c.Listen.HTTPS) > 0
 	for _, addr := range p.server.Addrs() {
-		fmt.Fprintf(w, "    %s/\n", urlOf(secure, "default", addr))
+		fmt.Fprintf(w, "    %s/\n", urlOf(secure, name, addr))
 		if cmd.Public {
 			for _, ip := range ownAddresses() {
 				fmt.Fprintf(w, "    %s/\n", urlOf(secure, ip, addr))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -93,6 +94,11 @@ func listener(name string, tls bool) shape[Listener] {
 		fields: []field[Listener]{
 			required(at("address", "Where to listen.", address, func(l *Listener) *string { return &l.Address })),
 			at("proxy_protocol", "Networks of load balancers whose connections begin with a PROXY header.", list(network), func(l *Listener) *[]Network { return &l.ProxyProtocol }),
+		},
+		after: func(r *reader, n *yaml.Node, l *Listener) {
+			if key, _ := entry(n, "mode"); key != nil && !strings.HasPrefix(l.Address, "unix:") {
+				r.fail(key, "remove it", "only a unix socket that weir makes has a mode")
+			}
 		},
 	}
 	mode := quiet(at("mode", "Permissions of a unix socket, in octal. Default: 0660.", fileMode, func(l *Listener) *uint32 { return &l.Mode }))

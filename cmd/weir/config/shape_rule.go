@@ -240,4 +240,9 @@ var compressShape = object[Compress]{
 		at("min_size", "Size below which nothing is compressed.", size(0, ""), func(c *Compress) *int64 { return &c.MinSize }),
 		at("level", "fast, default or best.", word("fast", "default", "best"), func(c *Compress) *string { return &c.Level }),
 	},
+	after: func(r *reader, n *yaml.Node, c *Compress) {
+		if key, value := entry(n, "encodings"); key != nil && len(c.Encodings) == 0 && len(value.Content) == 0 {
+			r.fail(key, "to compress nothing, write compress: off", "no encoding to compress with")
+		}
+	},
 }.shape()
