@@ -161,7 +161,7 @@ func TestHandle_Try(t *testing.T) {
 		{[]string{"/"}, "/whatever", "200 app"},
 		{[]string{"/x"}, "/whatever", "404 "},
 		{[]string{"=403"}, "/about.html", "403 "},
-		{[]string{}, "/about.html", "404 "},
+		{[]string{}, "/about.html", "200 about"},
 	} {
 		h := serve(t, Options{Root: root, Try: c.try})
 		if got := brief(get(t, h, c.target)); got != c.want {

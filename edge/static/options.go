@@ -27,7 +27,7 @@ type Options struct {
 	// index.html; empty means none.
 	Index []string
 	// Try lists what may answer, first match wins: "{path}", "{path}.html",
-	// "{path}/", "/index.html", and at last perhaps "=404". Nil means "{path}".
+	// "{path}/", "/index.html", and at last perhaps "=404". None means "{path}".
 	Try []string
 	// Browse lists directories that have no index file.
 	Browse bool

@@ -33,7 +33,7 @@ func (c *candidate) append(b []byte, path string) []byte {
 }
 
 func parseTry(list []string) ([]candidate, error) {
-	if list == nil {
+	if len(list) == 0 {
 		return []candidate{{usesPath: true}}, nil
 	}
 	var (
