@@ -2,7 +2,9 @@ package edge
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -31,6 +33,18 @@ func (f *failing) Read(p []byte) (int, error) {
 func (f *failing) Close() error { return nil }
 func (f *failing) Len() int64   { return f.length }
 
+// dial connects to the plain listener, for some seconds at most.
+func (f *fixture) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", f.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
 func respondBody(b func() exchange.Body) *Route {
 	return &Route{Handler: exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
 		resp := r.NewResponse(http.StatusOK)
@@ -51,12 +65,7 @@ func TestRespond_BodyThatFailsAtOnceIs500(t *testing.T) {
 	})
 	snap.Observers = []exchange.Observer{seen}
 	f.apply(t, snap)
-	c, err := net.Dial("tcp", f.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c := f.dial(t)
 	io.WriteString(c, "GET /ok HTTP/1.1\r\nHost: a.test\r\n\r\nGET /fail HTTP/1.1\r\nHost: a.test\r\n\r\nGET /ok HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
 	in := bufio.NewReader(c)
 	for i, want := range []int{200, 500, 200} {
@@ -109,12 +118,7 @@ func TestServer_CutBodyBesideH2CIsSeen(t *testing.T) {
 	})
 	snap.Listeners[0].H2C = true
 	f.apply(t, snap)
-	c, err := net.Dial("tcp", f.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c := f.dial(t)
 	io.WriteString(c, "GET /cut HTTP/1.0\r\nHost: a.test\r\n\r\n")
 	if b, err := io.ReadAll(c); err == nil {
 		t.Errorf("a body that was cut ended cleanly: %q", b)
@@ -129,12 +133,7 @@ func TestServer_RefusalBesideH2CArrives(t *testing.T) {
 	snap := f.snapshot(t, map[string]*Route{"a.test /": {Handler: text("x")}})
 	snap.Listeners[0].H2C = true
 	f.apply(t, snap)
-	c, err := net.Dial("tcp", f.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c := f.dial(t)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length: x\r\n\r\n")
 	got, err := io.ReadAll(c)
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 400 ") {
@@ -175,4 +174,51 @@ func unmix(z uint64) uint64 {
 	z = (z ^ z>>31 ^ z>>62) * 0x319642b2d24d8ec3
 	z = (z ^ z>>27 ^ z>>54) * 0x96de1b173f119089
 	return z ^ z>>30 ^ z>>60
+}
+
+// TestShutdown_DoesNotWaitForHandlersThatIgnoreIt: when the context of Shutdown has
+// ended, what goes on is cut, whatever it is doing, and also where its listener has
+// gone in a reload before.
+func TestShutdown_DoesNotWaitForHandlersThatIgnoreIt(t *testing.T) {
+	t.Parallel()
+	for _, p := range protocols {
+		for _, reloaded := range []bool{false, true} {
+			t.Run(fmt.Sprint(p.name, " reloaded=", reloaded), func(t *testing.T) {
+				t.Parallel()
+				f, inside, release := newFixture(t, Options{}), make(chan struct{}), make(chan struct{})
+				routes := map[string]*Route{"a.test /": {Handler: exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+					close(inside)
+					<-release
+					return text("late").Handle(r)
+				})}}
+				f.apply(t, f.snapshot(t, routes))
+				c, asked := f.client(t, p.name), make(chan struct{})
+				c.Timeout = 2 * time.Second // the HTTP/3 client asks again, of a socket that is closed
+				go func() {
+					defer close(asked)
+					if resp, err := c.Get(p.scheme + "://a.test/"); err == nil {
+						resp.Body.Close()
+					}
+				}()
+				<-inside
+				if reloaded {
+					snap := f.snapshot(t, routes)
+					snap.Listeners = nil
+					f.apply(t, snap)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				done := make(chan struct{})
+				go func() { f.Shutdown(ctx); close(done) }()
+				select {
+				case <-done:
+				case <-time.After(5 * time.Second):
+					t.Error("Shutdown waits for the handler")
+				}
+				close(release)
+				<-done
+				<-asked
+			})
+		}
+	}
 }

@@ -48,7 +48,9 @@ type Server struct {
 
 	mu      sync.Mutex // one Apply or Shutdown at a time; guards sockets
 	sockets map[string]*socket
-	loops   sync.WaitGroup // accept loops, and sockets that drain
+	loops   sync.WaitGroup  // accept loops, and sockets that drain
+	patient context.Context // ends when Shutdown waits no longer
+	hurry   context.CancelFunc
 }
 
 // New returns a server without sockets; Apply gives it some. Shutdown ends it.
@@ -69,6 +71,7 @@ func New(o Options) *Server {
 		log: o.Log, opener: o.Opener, options: o,
 		gate: listen.NewGate(0, 0), sockets: map[string]*socket{},
 	}
+	s.patient, s.hurry = context.WithCancel(context.Background())
 	empty, _ := route.Compile[*Route](nil)
 	first := &Snapshot{Routes: empty}
 	first.users.Store(1)
@@ -106,6 +109,8 @@ func (s *Server) Apply(snap *Snapshot) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer context.AfterFunc(ctx, s.hurry)()
+	defer s.hurry()
 	for _, k := range s.sockets {
 		k.stream.Close()
 	}

@@ -137,7 +137,7 @@ func (s *Server) stopQUIC(k *socket) {
 	}
 	k.packet = nil
 	s.loops.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), s.options.Drain)
+		ctx, cancel := context.WithTimeout(s.patient, s.options.Drain)
 		defer cancel()
 		s.h3.Remove(ctx, packet)
 		packet.Close()

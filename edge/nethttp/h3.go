@@ -47,6 +47,8 @@ type h3Socket struct {
 	transport *quic.Transport
 	accept    context.Context // ends when draining begins
 	drain     context.CancelFunc
+	open      context.Context // ends when what goes on is cut
+	cut       context.CancelFunc
 	conns     sync.WaitGroup // the accept loop and its connections
 }
 
@@ -104,7 +106,8 @@ func (h *H3) Listen(pc net.PacketConn, conf *tls.Config) error {
 	if err != nil {
 		return fmt.Errorf("listen quic: %w", err)
 	}
-	s.accept, s.drain = context.WithCancel(context.Background())
+	s.open, s.cut = context.WithCancel(context.Background())
+	s.accept, s.drain = context.WithCancel(s.open)
 	h.mu.Lock()
 	h.sockets[pc] = s
 	h.mu.Unlock()
@@ -149,6 +152,8 @@ func (h *H3) serve(s *h3Socket, c *quic.Conn) {
 		c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeInternalError), "")
 		return
 	}
+	bye := func() { raw.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "") }
+	defer context.AfterFunc(s.open, bye)()
 	var streams sync.WaitGroup
 	go func() {
 		for {
@@ -169,7 +174,7 @@ func (h *H3) serve(s *h3Socket, c *quic.Conn) {
 	}
 	go refuse(c)
 	streams.Wait()
-	raw.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+	bye()
 }
 
 // refuse resets streams that come while draining, in the way that tells clients
@@ -186,7 +191,8 @@ func refuse(c *quic.Conn) {
 }
 
 // Remove stops serving pc: what was begun is answered until ctx ends, then
-// everything is cut. The caller closes pc afterwards.
+// everything is cut. Handlers that go on nevertheless are not waited for. The caller
+// closes pc afterwards.
 func (h *H3) Remove(ctx context.Context, pc net.PacketConn) {
 	h.mu.Lock()
 	s := h.sockets[pc]
@@ -204,9 +210,14 @@ func (h *H3) Remove(ctx context.Context, pc net.PacketConn) {
 	select {
 	case <-drained:
 	case <-ctx.Done():
+		s.cut() // by a CONNECTION_CLOSE: closing the transport alone tells clients nothing
+		select {
+		case <-drained:
+		case <-time.After(farewell):
+		}
 	}
+	s.cut()
 	s.transport.Close()
-	<-drained
 }
 
 // Shutdown removes all sockets at once.
