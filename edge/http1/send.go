@@ -8,10 +8,6 @@ import (
 	"github.com/weirproxy/weir/edge/exchange"
 )
 
-// memoryPiece is how much of a body in memory is written at a time: progress must
-// be visible, or a slow reader looks like one that has stalled.
-const memoryPiece = 256 << 10
-
 // bytes sends a body that is in memory.
 func (c *conn) bytes(r *exchange.Request, p []byte) error {
 	w := c.work
@@ -20,12 +16,8 @@ func (c *conn) bytes(r *exchange.Request, p []byte) error {
 		r.Record.Sent += int64(len(p))
 		return c.commit()
 	}
-	piece := memoryPiece
-	if c.secure != nil {
-		piece = largePiece
-	}
 	for first := w.out; len(p) > 0; first = nil {
-		n := min(len(p), piece)
+		n := min(len(p), largePiece) // progress must be visible: slow is not stalled
 		w.out, c.headAt = w.out[:0], -1
 		if err := c.write(first, p[:n]); err != nil {
 			return err

@@ -195,7 +195,7 @@ func TestTime_SlowReaderIsServed(t *testing.T) {
 	const size = 2 << 20
 	inBubble(t, Options{Dispatcher: edge{handle: text(200, strings.Repeat("x", size))}}, func(t *testing.T, s *Server, c net.Conn) {
 		send(t, c, get)
-		p := make([]byte, memoryPiece)
+		p := make([]byte, largePiece)
 		for n := 0; n < size; {
 			got, err := io.ReadFull(c, p[:min(len(p), size-n)])
 			if err != nil {
