@@ -98,8 +98,9 @@ func (w *world) compressor(c *config.Compress) (exchange.Filter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := fmt.Sprintf("%q %q %d %q", c.Encodings, c.Types, c.MinSize, c.Level)
-	if f := w.compressors[key]; f != nil {
-		return f, nil
+	if shared := w.compressors[key]; shared != nil {
+		shared.build = w.builds
+		return shared.Filter, nil
 	}
 	o := compress.Options{Encodings: c.Encodings, MinLength: int(c.MinSize), Level: compress.Level(c.Level)}
 	if c.MinSize == 0 {
@@ -112,7 +113,7 @@ func (w *world) compressor(c *config.Compress) (exchange.Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.compressors[key] = f
+	w.compressors[key] = &sharedCompressor{f, w.builds}
 	return f, nil
 }
 

@@ -23,10 +23,10 @@ const module = "github.com/weirproxy/weir"
 const goroutines = `
 certs           2  renewal of the internal CA, watch over certificate files: both end at Close
 cmd/weir        4  the admin server, the watch over the configuration and the steward of memory, end at their close; the drain at the process's end
-edge            7  an accept loop per socket, one goroutine per connection, the farewell to a UDP socket, three for Shutdown
+edge            8  an accept loop per socket, one goroutine per connection (HTTP/1.1 goes on with a small stack in another), the farewell to a UDP socket, three for Shutdown
 edge/http1      1  the sweeper, from the first connection to Shutdown or Close
 edge/accesslog  1  the writer, ends at Close, which flushes
-edge/nethttp   12  HTTP/2's server loop and farewells, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
+edge/nethttp   13  HTTP/2's server loop, farewells and ends of idle connections, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
 `
 
 // forbiddenNames are package names that say nothing, and so gather everything.

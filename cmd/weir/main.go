@@ -133,6 +133,8 @@ type hinted struct {
 	hint string
 }
 
+func (h hinted) Unwrap() error { return h.error }
+
 // hintFor returns what to do about an error, or "".
 func hintFor(err error) string {
 	h, known := errors.AsType[hinted](err)

@@ -133,6 +133,7 @@ func (p *process) apply(c *config.Config) error {
 		return err
 	}
 	p.conf.Store(c)
+	p.world.forget()
 	p.world.metrics.SetSites(siteNames(c))
 	if p.level != nil {
 		p.level.Set(levelOf(c))

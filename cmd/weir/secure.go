@@ -5,8 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/weirproxy/weir/certs"
 	"github.com/weirproxy/weir/cmd/weir/config"
@@ -57,6 +60,9 @@ func (a *authorities) openInternal(c *config.Config) (*certs.Internal, error) {
 		return nil, nil
 	}
 	a.internal, err = certs.OpenInternal(dir, certs.InternalOptions{Name: c.CA.Name, Log: a.log})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		err = hinted{err, fmt.Sprintf("set data: (or WEIR_DATA_DIR) to a directory that user %d may write", os.Getuid())}
+	}
 	return a.internal, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 
@@ -33,9 +34,23 @@ type world struct {
 	builds    int // so far
 
 	mu          sync.Mutex // guards what follows
-	compressors map[string]*compress.Filter
+	compressors map[string]*sharedCompressor
 	logs        map[string]*sharedLog
 	dropped     uint64 // lines of logs that are closed
+}
+
+// sharedCompressor is a filter that all sites of the same settings share, over
+// reloads too: what it keeps compressed stays.
+type sharedCompressor struct {
+	*compress.Filter
+	build int // the last one that asked for it
+}
+
+// forget drops the compressors that the configuration in force does not use.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.compressors, func(_ string, c *sharedCompressor) bool { return c.build != w.builds })
 }
 
 // sharedLog is one access log that several sites, and the old and the new snapshot
@@ -51,7 +66,7 @@ func newWorld(log *slog.Logger) *world {
 	return &world{
 		log: log, certs: newAuthorities(log), metrics: metrics.New(metrics.Options{Version: version}),
 		files:       static.NewCache(static.CacheOptions{}),
-		compressors: map[string]*compress.Filter{},
+		compressors: map[string]*sharedCompressor{},
 		redirects:   map[string]exchange.Handler{},
 		logs:        map[string]*sharedLog{},
 	}
@@ -94,8 +109,8 @@ func (w *world) activeCompressors() float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := int64(0)
-	for _, f := range w.compressors {
-		n += f.Active()
+	for _, c := range w.compressors {
+		n += c.Active()
 	}
 	return float64(n)
 }
