@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -262,10 +263,5 @@ func compare(t *testing.T, data []byte, h *head, r *exchange.Request, rest []byt
 func sansPort(s string) string { host, _, _ := strings.Cut(s, ":"); return host }
 
 func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }

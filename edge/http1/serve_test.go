@@ -36,9 +36,8 @@ func (e edge) Dispatch(r *exchange.Request) {
 }
 
 func (e edge) Reject(r *exchange.Request, err error) {
-	var fault *exchange.Error
 	status := 500
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*exchange.Error](err); ok {
 		status = fault.Status
 	}
 	resp := r.NewResponse(status)

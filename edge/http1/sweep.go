@@ -46,8 +46,8 @@ func (s *Server) sweep() {
 		s.mu.Lock()
 		// Downwards, because remove fills a hole with the last one, which has been
 		// looked at then.
-		for i := len(s.conns) - 1; i >= 0; i-- {
-			if i%sweepBatch == 0 {
+		for i := len(s.conns); i > 0; {
+			if i--; i%sweepBatch == 0 {
 				s.mu.Unlock()
 				s.mu.Lock()
 			}

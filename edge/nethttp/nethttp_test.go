@@ -454,8 +454,7 @@ func TestSecurity_Q9_UnfinishedHeadersAreReset(t *testing.T) {
 	str.Write([]byte{0x01, 0x40, 0xff, 0x00}) // a HEADERS frame of 255 bytes that stays away
 	str.SetReadDeadline(time.Now().Add(10 * time.Second))
 	_, err = str.Read(make([]byte, 1))
-	var reset *quic.StreamError
-	if !errors.As(err, &reset) {
+	if _, ok := errors.AsType[*quic.StreamError](err); !ok {
 		t.Errorf("got %v, want the stream to be reset", err)
 	}
 }

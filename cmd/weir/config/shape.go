@@ -127,14 +127,14 @@ func (o object[T]) readFields(r *reader, n *yaml.Node, v *T) {
 			f.read(r, value, v)
 		})
 	}
-	misspelled := ""
+	var misspelled strings.Builder
 	for i := 0; found < len(n.Content)/2 && i+1 < len(n.Content); i += 2 {
 		if key := n.Content[i]; !o.has(key.Value) {
-			misspelled += " " + o.failUnknown(r, key)
+			misspelled.WriteString(" " + o.failUnknown(r, key))
 		}
 	}
 	for _, f := range missing {
-		if !strings.Contains(misspelled+" ", " "+f.key+" ") {
+		if !strings.Contains(misspelled.String()+" ", " "+f.key+" ") {
 			r.report(r.here, 1, "the key "+f.key+" is missing", f.key+": "+f.doc)
 		}
 	}

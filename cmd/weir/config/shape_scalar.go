@@ -72,8 +72,7 @@ func (s scalar[T]) shape() shape[T] {
 }
 
 func (r *reader) failValue(n *yaml.Node, err error) {
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		r.fail(n, p.hint, "%s", p.message)
 		return
 	}
