@@ -145,7 +145,11 @@ func (g *guard) frameIn(kind, flags byte, length int) {
 		}
 	case frameReset:
 		g.pay(2) // more than the request earned
-	case frameSettings, framePing:
+	case frameSettings:
+		if flags&flagAckOrEnd == 0 {
+			g.pay(20) // once or twice in a connection's life; it may cost tables (TableFlood)
+		}
+	case framePing:
 		if flags&flagAckOrEnd == 0 {
 			g.pay(2) // it has to be answered
 		}
