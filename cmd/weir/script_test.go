@@ -3,12 +3,15 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,16 +66,30 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// freePort asks the kernel for a port. That nobody takes it in between is likely
-// enough, as the kernel hands them out in turn.
+// ports counts those that freePort has given away.
+var ports atomic.Int64
+
+// freePort returns a port that is free for TCP and UDP. It lies below those that
+// kernels hand out by themselves, or another test's socket might take it before the
+// program under test does; processes begin at different ones.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const first, many = 10_000, 20_000
+	for range 1000 {
+		n := int64(os.Getpid())*97 + ports.Add(1)
+		port := strconv.FormatInt(first+n%many, 10)
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		pc, err := net.ListenPacket("udp", "127.0.0.1:"+port)
+		l.Close()
+		if err != nil {
+			continue
+		}
+		pc.Close()
+		return port, nil
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return "", errors.New("no port is free")
 }
 
 // get [-X METHOD] [-H 'Name: value'] URL prints status line, header and body. HTTPS
