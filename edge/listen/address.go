@@ -65,7 +65,7 @@ func (a *address) key() string {
 
 func parse(s string) (address, error) {
 	scheme, rest, _ := strings.Cut(s, ":")
-	switch scheme {
+	switch strings.ToLower(scheme) {
 	case "unix":
 		return parseUnix(s, rest)
 	case "systemd":

@@ -26,6 +26,8 @@ func TestKey_NamesOneSocketInOneWay(t *testing.T) {
 		{"unix:@weir", "unix:@weir"},
 		{"systemd:web", "systemd:web"},
 		{"fd:3", "fd:3"},
+		{"fD:3", "fd:3"},
+		{"Unix:/A", "unix:/A"},
 	} {
 		got, err := Key(c.in)
 		if err != nil || got != c.want {
@@ -65,6 +67,7 @@ func TestKey_RefusesWithAHint(t *testing.T) {
 		{"fd:", "from 3 on"},
 		{"fd:1", "from 3 on"},
 		{"fd:03", "from 3 on"},
+		{"fD:0", "from 3 on"},
 	} {
 		got, err := Key(c.in)
 		if err == nil || !strings.Contains(err.Error(), c.hint) {
