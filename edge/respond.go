@@ -70,6 +70,9 @@ func (s *Server) respond(snap *Snapshot, rt *Route, r *exchange.Request, resp *e
 	case resp != nil && resp.Body != nil:
 		closeBody(resp.Body)
 	}
+	if resp != nil && resp.Tunnel != nil {
+		resp.Tunnel.Close()
+	}
 	r.Record.Err = err
 	if resp = s.errorResponse(snap, rt, r, err); resp == nil {
 		r.Record.Status = statusGone
@@ -86,7 +89,8 @@ func check(resp *exchange.Response) error {
 		return errors.New("handler returned neither response nor error")
 	case resp.Body == nil:
 		return errors.New("handler returned a response without a body")
-	case resp.Status < 200 || resp.Status > 599:
+	case resp.Status == http.StatusSwitchingProtocols && resp.Tunnel != nil:
+	case resp.Status < 200 || resp.Status > 599 || resp.Tunnel != nil:
 		return fmt.Errorf("handler returned status %d", resp.Status)
 	}
 	return nil

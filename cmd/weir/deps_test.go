@@ -35,6 +35,9 @@ edge/reply:      edge/exchange
 edge/modify:     edge/exchange
 edge/access:     edge/exchange
 edge/compress:   edge/exchange; github.com/klauspost/compress github.com/andybalholm/brotli
+edge/cache:      edge/exchange; github.com/maypok86/otter/v2
+edge/upstream:   edge/exchange edge/http1 edge/nethttp
+edge/proxy:      edge/exchange edge/upstream
 edge/accesslog:  edge/exchange; github.com/DeRuina/timberjack
 edge/metrics:    edge/exchange
 edge:            edge/exchange edge/route edge/listen edge/http1 edge/nethttp; golang.org/x/net github.com/quic-go/quic-go
@@ -47,6 +50,9 @@ cmd/weir:        *; *
 edge/attack/clients:
 edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
 
+test: edge/upstream:       edge
+test: edge/proxy:          edge edge/http1 edge/nethttp edge/route edge/upstream; github.com/quic-go/quic-go golang.org/x/net
+test: edge/cache:          edge edge/route
 test: edge:                edge/static edge/reply; github.com/quic-go/quic-go golang.org/x/net
 test: edge/nethttp:        ; github.com/quic-go/qpack
 test: edge/attack/clients: ; github.com/quic-go/quic-go

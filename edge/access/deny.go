@@ -109,7 +109,7 @@ func (d *Deny) Handle(r *exchange.Request, next exchange.Handler) (*exchange.Res
 
 func (d *denial) holds(r *exchange.Request) bool {
 	return (len(d.methods) == 0 || slices.Contains(d.methods, r.Method)) &&
-		(len(d.from) == 0 || d.covers(r.Conn.Client.Addr())) &&
+		(len(d.from) == 0 || d.covers(r.Client.Addr())) &&
 		(d.path == nil || d.path.match(r.Path) || r.Opaque && d.matchesDecoded(r.Path))
 }
 

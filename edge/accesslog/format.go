@@ -110,7 +110,7 @@ func (l *Log) appendReferer(b []byte, r *exchange.Request, none string, escape e
 
 // appendClient appends the client's address, or none for a unix socket.
 func (l *Log) appendClient(b []byte, r *exchange.Request, none string) []byte {
-	a := r.Conn.Client.Addr().Unmap().WithZone("")
+	a := r.Client.Addr().Unmap().WithZone("")
 	if !a.IsValid() {
 		return append(b, none...)
 	}

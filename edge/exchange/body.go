@@ -18,6 +18,10 @@ type Body interface {
 	Len() int64
 }
 
+// A Body that may have nothing to read for a while should have a method
+// Buffered() int as well: how many bytes Read returns without waiting. Protocols do
+// not hold a head back for a body that has none.
+
 // NoBody is the body of a message that has none.
 var NoBody Body = noBody{}
 

@@ -3,7 +3,8 @@ package exchange
 import "slices"
 
 // Handler answers requests. Exactly one of its results is set. A returned
-// Response has a Status from 200 to 599 and a Body that is not nil; the caller
+// Response has a Status from 200 to 599, or 101 with a Tunnel where the request asks
+// for an Upgrade, and a Body that is not nil; the caller
 // closes that Body exactly once, also after an error while sending it.
 //
 // A handler that may wait (for a socket, a lock, a guest) honours

@@ -16,6 +16,13 @@ type Record struct {
 	Took     time.Duration
 	Fault    Fault
 	Err      error // nil if all went well
+
+	// Of the upstream, where one was asked:
+	Upstream string        // the endpoint that answered, or was tried last
+	Attempts int           // requests sent to upstreams, and connections that failed
+	Connect  time.Duration // spent on connecting, in all attempts
+	Waited   time.Duration // from the first attempt to the head of the answer
+	Cache    string        // what the cache did, as Cache-Status has it: "hit", "fwd=uri-miss"; "" without one
 }
 
 // ID returns the number as 13 letters and digits: the id of the request in

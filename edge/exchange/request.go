@@ -42,6 +42,16 @@ type Request struct {
 	// Trailer is complete when Body has returned io.EOF.
 	Trailer Header
 
+	// Upgrade is the protocol that the client asks to switch to, in lower case, by
+	// Upgrade over HTTP/1.1 or extended CONNECT over HTTP/2 and HTTP/3; the method is
+	// GET then, and there is no body. "" if it does not, or weir knows better.
+	Upgrade string
+
+	// Client is who asks: Conn.Client, or whom the trusted proxies before it name.
+	Client netip.AddrPort
+	// Trusted says that the peer is a proxy whose forwarding fields are believed.
+	Trusted bool
+
 	Conn   *Conn  // facts of the connection, shared by its exchanges; never nil
 	Match  Match  // what the route table found
 	Record Record // what observers will see
@@ -100,7 +110,11 @@ type Stream interface {
 	Context() context.Context
 	// Inform sends an interim response, status 100 to 199 but 101.
 	Inform(status int, h *Header) error
-	// Respond sends the final response: head, body, trailers. It counts what it
+	// Watch is Caller's: it costs less than Context, and says more.
+	Watch(Interrupter)
+	// Respond sends the final response: head, body, trailers; after a 101 it carries
+	// bytes between the client and the response's Tunnel until both ends are done.
+	// A client that did not ask for that protocol makes it fail. It counts what it
 	// sent in Record.Sent and does not close the body. An error before the first
 	// byte has left is ErrUnsent; after any other error the stream is dead.
 	Respond(r *Request, resp *Response) error
@@ -126,6 +140,9 @@ func (r *Request) Reset(c *Conn, s Stream) {
 	own := r.own
 	own.reset()
 	*r = Request{Header: r.Header, Trailer: r.Trailer, Body: NoBody, Conn: c, stream: s, own: own}
+	if c != nil {
+		r.Client = c.Client
+	}
 	r.Match.Params = params[:0]
 }
 
@@ -135,6 +152,9 @@ func (r *Request) Context() context.Context { return r.stream.Context() }
 
 // Inform sends an interim response (1xx but 101) to the client now.
 func (r *Request) Inform(status int, h *Header) error { return r.stream.Inform(status, h) }
+
+// Watch implements Caller: w is interrupted when the client has gone.
+func (r *Request) Watch(w Interrupter) { r.stream.Watch(w) }
 
 // Stream returns the protocol's side of the exchange, for the edge alone.
 func (r *Request) Stream() Stream { return r.stream }

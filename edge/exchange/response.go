@@ -8,6 +8,10 @@ type Response struct {
 	Body   Body // never nil
 	// Trailer is read when Body has returned io.EOF; it may be filled until then.
 	Trailer Header
+	// Tunnel is set with status 101 and no other: the upstream's end of a connection
+	// that has switched to the protocol that Request.Upgrade names. Whoever drops the
+	// response closes it.
+	Tunnel Tunnel
 
 	bytes Bytes
 	file  File
@@ -28,5 +32,5 @@ func (r *Response) SetFile(f File) {
 func (r *Response) reset() {
 	r.Header.Reset()
 	r.Trailer.Reset()
-	r.Status, r.Body, r.bytes, r.file = 0, nil, Bytes{}, File{}
+	r.Status, r.Body, r.Tunnel, r.bytes, r.file = 0, nil, nil, Bytes{}, File{}
 }

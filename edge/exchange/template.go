@@ -146,7 +146,7 @@ func (p *part) append(b []byte, r *Request) []byte {
 	case valueMethod:
 		return append(b, r.Method...)
 	case valueClientIP:
-		if a := r.Conn.Client.Addr(); a.IsValid() {
+		if a := r.Client.Addr(); a.IsValid() {
 			return a.Unmap().WithZone("").AppendTo(b)
 		}
 	case valueID:

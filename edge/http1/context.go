@@ -1,12 +1,30 @@
 package http1
 
-import "context"
+import (
+	"context"
 
-// lifetime is the context of an exchange that was asked for one; guarded by
-// conn.mu.
+	"github.com/weirproxy/weir/edge/exchange"
+)
+
+// lifetime is the context of an exchange that was asked for one, and who watches its
+// client; guarded by conn.mu.
 type lifetime struct {
-	ctx context.Context
-	end context.CancelCauseFunc
+	ctx     context.Context
+	end     context.CancelCauseFunc
+	watcher exchange.Interrupter
+}
+
+// Watch implements exchange.Stream.
+func (c *conn) Watch(w exchange.Interrupter) {
+	if w != nil && !c.responded {
+		c.flush() // who watches is about to wait
+	}
+	c.mu.Lock()
+	c.watcher = w
+	c.mu.Unlock()
+	if p, _ := c.doing(); w != nil && p == phaseCut {
+		c.cancel(errServerClosed)
+	}
 }
 
 // Context implements exchange.Stream. Who asks for it may be about to wait, so
@@ -36,7 +54,10 @@ func (c *conn) Context() context.Context {
 func (c *conn) cancel(cause error) {
 	c.mu.Lock()
 	end := c.end
-	if cause == nil {
+	if w := c.watcher; w != nil && cause != nil {
+		w.Interrupt(cause) // under the lock, so that Watch(nil) waits for it
+	}
+	if c.watcher = nil; cause == nil {
 		c.ctx, c.end = nil, nil
 	}
 	c.mu.Unlock()

@@ -182,7 +182,7 @@ func (c *conn) cut() {
 // watch ends the exchange's context if the client has gone.
 func (c *conn) watch() {
 	c.mu.Lock()
-	watched := c.end != nil && c.sys != nil
+	watched := (c.end != nil || c.watcher != nil) && c.sys != nil
 	c.mu.Unlock()
 	if watched && gone(c.sys) {
 		c.cancel(exchange.ErrClientGone)

@@ -58,12 +58,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // stream is one exchange: the request, and the exchange.Stream it answers on.
 type stream struct {
-	server *server
-	req    exchange.Request
-	w      http.ResponseWriter
-	r      *http.Request
-	body   body
-	broken bool // the stream must end in a reset: no response was sent, or not all of it
+	server   *server
+	req      exchange.Request
+	w        http.ResponseWriter
+	r        *http.Request
+	body     body
+	watching exchange.Watching
+	broken   bool // the stream must end in a reset: no response was sent, or not all of it
 	watched
 }
 
@@ -85,3 +86,6 @@ func (st *stream) end() {
 
 // Context implements exchange.Stream; the libraries end it with the stream.
 func (st *stream) Context() context.Context { return st.r.Context() }
+
+// Watch implements exchange.Stream.
+func (st *stream) Watch(w exchange.Interrupter) { st.watching.Watch(st.r.Context(), w) }

@@ -15,6 +15,7 @@ import (
 type Recorder struct {
 	Result    // what a client would have got so far
 	ctx       context.Context
+	watching  exchange.Watching
 	responded bool
 }
 
@@ -39,6 +40,9 @@ type Interim struct {
 
 // Context implements exchange.Stream.
 func (s *Recorder) Context() context.Context { return s.ctx }
+
+// Watch implements exchange.Stream.
+func (s *Recorder) Watch(w exchange.Interrupter) { s.watching.Watch(s.ctx, w) }
 
 // Inform implements exchange.Stream.
 func (s *Recorder) Inform(status int, h *exchange.Header) error {

@@ -92,7 +92,7 @@ func Client(address string) Option {
 	return func(r *exchange.Request) {
 		conn := *r.Conn
 		conn.Client, conn.Direct = client, client
-		r.Conn = &conn
+		r.Conn, r.Client = &conn, client
 	}
 }
 
