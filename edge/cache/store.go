@@ -1,0 +1,4 @@
+package cache
+
+// Store keeps responses.
+type Store struct{}
