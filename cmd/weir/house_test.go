@@ -241,7 +241,8 @@ func receiver(d *ast.FuncDecl) string {
 
 // readHouse parses every Go file of the module but testdata. Reading them here,
 // and not in a child process, also lets the go command know that a cached result
-// of these tests is stale.
+// of these tests is stale. A folder with a go.mod is another module's: an example
+// that brings its own dependencies.
 func readHouse(t *testing.T) []*pkg {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -253,6 +254,9 @@ func readHouse(t *testing.T) []*pkg {
 		}
 		name := d.Name()
 		if d.IsDir() && path != root && (name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")) {
+			return filepath.SkipDir
+		}
+		if _, err := os.Stat(filepath.Join(path, "go.mod")); d.IsDir() && path != root && err == nil {
 			return filepath.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
