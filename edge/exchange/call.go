@@ -11,7 +11,7 @@ import (
 type Call struct {
 	Method    string
 	Scheme    string // "http" or "https": what the upstream is told where its protocol says so
-	Authority string // Host, or :authority
+	Authority string // Host, or :authority; "" for the name of the endpoint that is asked
 	Target    string // in origin form, "/a%20b?x=1", or "*"
 	// Header holds end-to-end fields only: none that frame the message or belong to
 	// a connection, and no host. TE, which may say "trailers", is the exception.
@@ -50,6 +50,13 @@ type Attempt struct {
 	Connect time.Duration
 	// Head is the time from the attempt's start to the head of the final response.
 	Head time.Duration
+}
+
+// reset empties c and keeps its memory for the next exchange.
+func (c *Call) reset() {
+	h := c.Header
+	h.Reset()
+	*c = Call{Header: h, Body: NoBody}
 }
 
 // Caller is on whose behalf a Call is made. *Request is one.

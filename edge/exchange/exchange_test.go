@@ -159,3 +159,26 @@ func TestNames(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestCallLivesAsLongAsItsExchange(t *testing.T) {
+	t.Parallel()
+	r := new(Request)
+	r.Reset(nil, nil)
+	first := r.NewCall()
+	first.Header.Append("a", "1")
+	first.Target, first.Upgrade = "/x", "websocket"
+	if first.Caller != Caller(r) || first.Body != NoBody {
+		t.Errorf("new call: got caller %v, body %v, want the request and none", first.Caller, first.Body)
+	}
+	if r.NewCall() == first {
+		t.Error("a second call of the exchange: got the memory of the first, want its own")
+	}
+	r.Reset(nil, nil)
+	again := r.NewCall()
+	if again != first {
+		t.Error("the next exchange's call: got new memory, want that of the last")
+	}
+	if again.Header.Len() != 0 || again.Target != "" || again.Upgrade != "" || again.Caller != Caller(r) {
+		t.Errorf("the next exchange's call: got %+v, want it empty", again)
+	}
+}

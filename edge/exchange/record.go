@@ -29,12 +29,13 @@ type Record struct {
 // logs, and the incident id on error pages.
 func (r *Record) ID() string {
 	var b [idLen]byte
-	return string(r.appendID(b[:0]))
+	return string(r.AppendID(b[:0]))
 }
 
 const idLen = 13 // of 5 bits each
 
-func (r *Record) appendID(b []byte) []byte {
+// AppendID appends the ID to b.
+func (r *Record) AppendID(b []byte) []byte {
 	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
 	for shift := 5 * (idLen - 1); shift >= 0; shift -= 5 {
 		b = append(b, digits[r.Number>>shift&31])

@@ -59,6 +59,8 @@ type Request struct {
 	stream Stream
 	lent   bool
 	own    Response
+	call   *Call // memory that NewCall lends
+	asked  bool  // it has
 }
 
 // Match is what routing found out about a request.
@@ -139,7 +141,10 @@ func (r *Request) Reset(c *Conn, s Stream) {
 	clear(params)
 	own := r.own
 	own.reset()
-	*r = Request{Header: r.Header, Trailer: r.Trailer, Body: NoBody, Conn: c, stream: s, own: own}
+	if r.asked {
+		r.call.reset()
+	}
+	*r = Request{Header: r.Header, Trailer: r.Trailer, Body: NoBody, Conn: c, stream: s, own: own, call: r.call}
 	if c != nil {
 		r.Client = c.Client
 	}
@@ -168,4 +173,18 @@ func (r *Request) NewResponse(status int) *Response {
 	r.lent = true
 	r.own.Status, r.own.Body = status, NoBody
 	return &r.own
+}
+
+// NewCall returns an empty call on behalf of r. The first one of an exchange is lent
+// from the request's own memory: it lasts as long as the exchange, as r itself does.
+func (r *Request) NewCall() *Call {
+	if r.asked {
+		return &Call{Body: NoBody, Caller: r}
+	}
+	r.asked = true
+	if r.call == nil {
+		r.call = &Call{Body: NoBody}
+	}
+	r.call.Caller = r
+	return r.call
 }

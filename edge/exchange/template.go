@@ -150,7 +150,7 @@ func (p *part) append(b []byte, r *Request) []byte {
 			return a.Unmap().WithZone("").AppendTo(b)
 		}
 	case valueID:
-		return r.Record.appendID(b)
+		return r.Record.AppendID(b)
 	}
 	return b
 }
