@@ -112,9 +112,17 @@ func (c *conn) acquire() {
 func (c *conn) release() {
 	w := c.work
 	c.work = nil
+	if w.in.buf == nil {
+		return // it was given back before: see lighten
+	}
 	w.request.Reset(nil, nil)
 	w.in.src, w.in.r, w.in.w = nil, 0, 0
 	w.body = body{}
+	c.giveBack(w)
+}
+
+// giveBack keeps w for the next who needs one, at its usual size.
+func (c *conn) giveBack(w *work) {
 	if len(w.in.buf) > inputSize {
 		w.in.buf = make([]byte, inputSize)
 	}

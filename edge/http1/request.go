@@ -78,6 +78,7 @@ func (h *head) parseRequest(b []byte, l *Limits, r *exchange.Request) (end int, 
 	if r.Proto == exchange.HTTP11 && h.expectsNo {
 		return end, refExpect
 	}
+	r.Upgrade = upgradeOf(r, &h.framing)
 	return end, nil
 }
 

@@ -44,6 +44,8 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 	switch {
 	case c.responded:
 		return errTwice
+	case resp.Status == 101 && resp.Tunnel != nil:
+		return c.switchTo(r, resp)
 	case resp.Status < 200 || resp.Status > 599:
 		return unsent(errStatus)
 	}

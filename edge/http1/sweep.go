@@ -17,6 +17,7 @@ const (
 	phaseHandle               // runs the handler, or reads the response's body
 	phaseWrite                // sends
 	phaseLinger               // reads what is in flight before closing
+	phaseTunnel               // carries another protocol's bytes, for as long as that takes
 	phaseExpired              // took too long: the sweeper has ended it
 	phaseCut                  // the server was closed
 	phaseBits    = 4
