@@ -160,6 +160,25 @@ func TestChromium_LoadsOverEach(t *testing.T) {
 	browser.Screenshot(t, url, filepath.Join(t.TempDir(), "page.png"))
 }
 
+func TestChromium_StaysOnAPage(t *testing.T) {
+	t.Parallel()
+	root, url := origin(t)
+	browser := NewChromium(t, root)
+	browser.Dark = true
+	page := browser.Open(t, url+"/first")
+	if got, want := page.Eval(t, `document.body.innerText`), "HTTP/2.0 GET /first 0"; got != want {
+		t.Errorf("page says %q, want %q", got, want)
+	}
+	if got := page.Eval(t, `matchMedia("(prefers-color-scheme: dark)").matches`); got != "true" {
+		t.Errorf("page is asked to be dark: %s", got)
+	}
+	page.Eval(t, `(window.asked ??= fetch("/second").then(r => r.text()).then(x => window.got = x), true)`)
+	if got, want := page.Eval(t, `window.got`), "<p>HTTP/2.0 GET /second 0"; got != want {
+		t.Errorf("page fetched %q, want %q", got, want)
+	}
+	page.Screenshot(t, filepath.Join(t.TempDir(), "page.png"))
+}
+
 func TestH2Spec_ReportsEveryCase(t *testing.T) {
 	t.Parallel()
 	_, url := origin(t)
