@@ -28,6 +28,9 @@ type Call struct {
 	// Client and Server are the two ends of the client's connection, for upstreams
 	// that want a PROXY header, and for balancing by address. They may be zero.
 	Client, Server netip.AddrPort
+	// Secure says that the client asks over TLS: cookies that are set for it are
+	// marked so.
+	Secure bool
 	// Deadline ends the whole call, body included; zero: never.
 	Deadline time.Time
 	// Caller is on whose behalf the call is made; nil: nobody waits.

@@ -13,13 +13,18 @@ type Response struct {
 	// response closes it.
 	Tunnel Tunnel
 
-	bytes Bytes
-	file  File
+	bytes  Bytes
+	file   File
+	follow followed
 }
 
 // SetBytes makes b the body. b must not change until the body has been closed.
-func (r *Response) SetBytes(b []byte) {
-	r.bytes.rest = b
+func (r *Response) SetBytes(b []byte) { r.SetShared(b, nil) }
+
+// SetShared is SetBytes; release is called once when the body is closed, nil if there
+// is nothing to do.
+func (r *Response) SetShared(b []byte, release func()) {
+	r.bytes = Bytes{b, release}
 	r.Body = &r.bytes
 }
 
@@ -32,5 +37,5 @@ func (r *Response) SetFile(f File) {
 func (r *Response) reset() {
 	r.Header.Reset()
 	r.Trailer.Reset()
-	r.Status, r.Body, r.Tunnel, r.bytes, r.file = 0, nil, nil, Bytes{}, File{}
+	r.Status, r.Body, r.Tunnel, r.bytes, r.file, r.follow = 0, nil, nil, Bytes{}, File{}, followed{}
 }
