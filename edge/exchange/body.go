@@ -33,10 +33,13 @@ func (noBody) Len() int64               { return 0 }
 
 // Bytes is a Body in memory. The bytes are shared, never written to; protocols
 // send them together with the head in one write.
-type Bytes struct{ rest []byte }
+type Bytes struct {
+	rest    []byte
+	release func()
+}
 
 // NewBytes returns a Body that reads b.
-func NewBytes(b []byte) *Bytes { return &Bytes{b} }
+func NewBytes(b []byte) *Bytes { return &Bytes{rest: b} }
 
 // Rest returns what has not been read yet. The caller must not change it.
 func (b *Bytes) Rest() []byte { return b.rest }
@@ -55,7 +58,14 @@ func (b *Bytes) Read(p []byte) (int, error) {
 func (b *Bytes) Len() int64 { return int64(len(b.rest)) }
 
 // Close implements Body.
-func (b *Bytes) Close() error { b.rest = nil; return nil }
+func (b *Bytes) Close() error {
+	b.rest = nil
+	if release := b.release; release != nil {
+		b.release = nil
+		release()
+	}
+	return nil
+}
 
 // File is a Body that is a range of a file. It reads by offset, so many bodies
 // may share one open file. Protocols hand the range to the kernel (sendfile)

@@ -57,6 +57,7 @@ type Request struct {
 	Record Record // what observers will see
 
 	stream Stream
+	shield *Shield
 	lent   bool
 	own    Response
 	call   *Call // memory that NewCall lends
@@ -153,13 +154,24 @@ func (r *Request) Reset(c *Conn, s Stream) {
 
 // Context ends when the client has gone away or the server gives up on the
 // exchange. Asking for it has a price on HTTP/1, so only code that may wait does.
-func (r *Request) Context() context.Context { return r.stream.Context() }
+func (r *Request) Context() context.Context {
+	if r.shield != nil {
+		return r.shield.context()
+	}
+	return r.stream.Context()
+}
 
 // Inform sends an interim response (1xx but 101) to the client now.
 func (r *Request) Inform(status int, h *Header) error { return r.stream.Inform(status, h) }
 
 // Watch implements Caller: w is interrupted when the client has gone.
-func (r *Request) Watch(w Interrupter) { r.stream.Watch(w) }
+func (r *Request) Watch(w Interrupter) {
+	if r.shield != nil {
+		r.shield.watch(w)
+		return
+	}
+	r.stream.Watch(w)
+}
 
 // Stream returns the protocol's side of the exchange, for the edge alone.
 func (r *Request) Stream() Stream { return r.stream }
