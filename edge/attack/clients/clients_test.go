@@ -207,3 +207,19 @@ func TestParseH2Spec(t *testing.T) {
 		t.Error("parseH2Spec of half a tag: no error")
 	}
 }
+
+func TestWebSocket_EchoesCountsAndLines(t *testing.T) {
+	t.Parallel()
+	root, _ := issue(t)
+	address := EchoWebSocket(t)
+	counted := WebSocket(t, "h1", root, "http://"+address+"/", address, 2000)
+	if got := counted.Line(t, "echoed"); !strings.HasPrefix(got, "echoed 2000 messages, 10") {
+		t.Errorf("client says %q, want 2000 messages of some bytes", got)
+	}
+	counted.End(t)
+	spoken := WebSocket(t, "h1", root, "http://"+address+"/", address, 0)
+	spoken.Line(t, "open")
+	spoken.Say(t, "over the weir")
+	spoken.Line(t, "over the weir")
+	spoken.End(t)
+}
