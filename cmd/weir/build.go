@@ -156,7 +156,7 @@ func (b *builder) site(s *config.Site) {
 			})
 		}
 	}
-	if s.Root == nil && s.Redirect == nil && s.Respond == nil {
+	if !s.HasAction() {
 		for _, h := range hosts {
 			b.unrouted[h] = &shell
 		}

@@ -22,6 +22,8 @@ func (b *builder) action(r *config.Rule, params []string, anyCase bool) exchange
 	switch {
 	case r.Root != nil:
 		return b.static(r.Root, anyCase)
+	case r.Proxy != nil:
+		b.failWith(r.Proxy.Pos, "this weir cannot pass requests on yet", "")
 	case r.Redirect != nil:
 		h, err := reply.NewRedirect(r.Redirect.To, r.Redirect.Status, params...)
 		if err != nil {

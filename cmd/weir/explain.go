@@ -87,6 +87,7 @@ func (cmd *explainCmd) request(u *url.URL) (*exchange.Request, error) {
 type nowhere struct{}
 
 func (nowhere) Context() context.Context           { return context.Background() }
+func (nowhere) Watch(exchange.Interrupter)         {}
 func (nowhere) Inform(int, *exchange.Header) error { return nil }
 func (nowhere) Respond(*exchange.Request, *exchange.Response) error {
 	return errors.New("explain sends nothing")

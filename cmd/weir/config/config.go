@@ -53,8 +53,17 @@ type Config struct {
 	Headers  *Headers
 	Compress *Compress
 	Errors   []ErrorPage
+	// Cache is where responses are kept.
+	Cache CacheStore
+	// Trusted are the proxies before weir.
+	Trusted TrustedProxies
+	// Upstreams are pools that Proxy.Upstream and others name, in the order of the file.
+	Upstreams []*Pool
 	// Sites in the order of the file.
 	Sites []*Site
+
+	// Warnings are what is allowed and yet looks like a mistake; may be empty.
+	Warnings Errors
 
 	// symbols keeps what was written where a value came from a variable, a file or
 	// a relative path, by the address of the field that holds the value.

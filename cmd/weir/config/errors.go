@@ -50,7 +50,12 @@ func (e Errors) Unwrap() []error {
 
 // Text prints every mistake with the line it stands in and its hint, and how many
 // there are. colour adds terminal colours.
-func (e Errors) Text(colour bool) string {
+func (e Errors) Text(colour bool) string { return e.text(colour, "mistake") }
+
+// Warnings is Text for errors that are none.
+func (e Errors) Warnings(colour bool) string { return e.text(colour, "warning") }
+
+func (e Errors) text(colour bool, noun string) string {
 	var b strings.Builder
 	p := palette{}
 	if colour {
@@ -63,11 +68,10 @@ func (e Errors) Text(colour bool) string {
 	if more := len(e) - maxErrors; more > 0 {
 		b.WriteString("and " + strconv.Itoa(more) + " more\n")
 	}
-	noun := " mistakes"
-	if len(e) == 1 {
-		noun = " mistake"
+	if len(e) != 1 {
+		noun += "s"
 	}
-	b.WriteString(p.red + strconv.Itoa(len(e)) + noun + p.off + " in " + e[0].Pos.File)
+	b.WriteString(p.red + strconv.Itoa(len(e)) + " " + noun + p.off + " in " + e[0].Pos.File)
 	return b.String()
 }
 

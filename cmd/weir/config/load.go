@@ -60,7 +60,7 @@ func Parse(name string, src []byte, o Options) (*Config, error) {
 	r := &reader{name: name, options: o, src: source{text: string(src)}}
 	c := &Config{File: name, Dir: o.Dir}
 	if root := r.parse(); root != nil {
-		r.symbols = make(map[any]*yaml.Node)
+		r.symbols, r.used = make(map[any]*yaml.Node), make(map[string]bool)
 		r.collectSnippets(root)
 		r.here = Pos{File: name, Line: 1, Col: 1}
 		configShape.read(r, root, c)
@@ -69,6 +69,7 @@ func Parse(name string, src []byte, o Options) (*Config, error) {
 	if len(r.errs) > 0 {
 		return nil, sorted(r.errs)
 	}
+	c.Warnings = sorted(r.warnings)
 	return c, nil
 }
 
@@ -86,6 +87,9 @@ type reader struct {
 	global   *Config
 	snippets map[string]*snippet
 	symbols  map[any]*yaml.Node
+	// used has the names of upstreams that something asks for.
+	used     map[string]bool
+	warnings Errors
 	// stop says that nodes are of no use, because they hold what is not supported.
 	stop bool
 	// work counts visited nodes, which imports can make more than the file has.
@@ -124,11 +128,20 @@ func (r *reader) report(at Pos, width int, message, hint string) {
 		at.Line--
 		at.Col = utf8.RuneCountInString(r.src.line(at.Line)) + 1
 	}
+	r.errs = append(r.errs, r.mistake(at, width, message, hint, len(r.errs) < maxErrors))
+}
+
+func (r *reader) mistake(at Pos, width int, message, hint string, show bool) *Error {
 	e := &Error{Pos: at, Setting: r.setting(), Message: message, Hint: hint}
-	if len(r.errs) < maxErrors {
+	if show {
 		e.excerpt = r.src.excerpt(at.Line, at.Col, width)
 	}
-	r.errs = append(r.errs, e)
+	return e
+}
+
+// warn notes at a node what is allowed, and yet not what most would want.
+func (r *reader) warn(n *yaml.Node, hint, message string) {
+	r.warnings = append(r.warnings, r.mistake(r.pos(n), utf8.RuneCountInString(n.Value), message, hint, len(r.warnings) < maxErrors))
 }
 
 // fail reports a mistake at a node.

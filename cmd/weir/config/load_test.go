@@ -75,7 +75,7 @@ sites:
     rooot: ./public
     compress: yes
   api.example.com:
-    proxy: 127.0.0.1:9000
+    module: ./app.wasm
   app.example.com:
     root: ./app
     redirect: https://example.com
@@ -370,6 +370,62 @@ func TestSecurity_P8_ClientAuthNeverFailsOpen(t *testing.T) {
 			if c, err := Parse("weir.yaml", []byte(src), Options{}); err == nil {
 				t.Errorf("%s: taken, as %+v", src, c.Sites[0].TLS.ClientAuth)
 			}
+		}
+	}
+}
+
+func TestParse_WarningsAreNoErrors(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("weir.yaml", []byte(`trusted_proxies: [0.0.0.0/0]
+upstreams:
+  idle: 127.0.0.1:1
+  busy: {to: https://127.0.0.1:2, tls: {insecure: true}, timeouts: {response: none}}
+sites:
+  localhost: {proxy: {upstream: busy}}
+`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Warnings.Warnings(false)
+	want := `weir.yaml:1:1: trusted_proxies: anyone can say to be anyone: 0.0.0.0/0 is everybody
+   1 | trusted_proxies: [0.0.0.0/0]
+     | ^^^^^^^^^^^^^^^
+     = name the networks of the proxies
+
+weir.yaml:3:3: nothing uses the upstream idle
+   2 | upstreams:
+   3 |   idle: 127.0.0.1:1
+     |   ^^^^
+
+weir.yaml:4:41: upstreams.busy.tls: the upstream's certificate is not verified
+   3 |   idle: 127.0.0.1:1
+   4 |   busy: {to: https://127.0.0.1:2, tls: {insecure: true}, timeouts: {response: none}}
+     |                                         ^^^^^^^^
+     = give the authority that signed it as ca:
+
+weir.yaml:4:69: upstreams.busy.timeouts: without it an upstream that hangs holds its clients for ever
+   3 |   idle: 127.0.0.1:1
+   4 |   busy: {to: https://127.0.0.1:2, tls: {insecure: true}, timeouts: {response: none}}
+     |                                                                     ^^^^^^^^
+     = give a long time instead, or a total
+
+4 warnings in weir.yaml`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestParse_NamedNetworksAreNetworks(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"cloudflare": 22, "fastly": 21} {
+		n, err := parseNetwork(name)
+		if err != nil || len(n.Prefixes) != want {
+			t.Errorf("%s: got %d networks, %v, want %d", name, len(n.Prefixes), err, want)
+		}
+	}
+	for _, none := range []string{"#", "cloud", "", "cloudflare "} {
+		if n, err := parseNetwork(none); err == nil {
+			t.Errorf("%q: got %v, want an error", none, n)
 		}
 	}
 }

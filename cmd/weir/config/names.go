@@ -169,6 +169,9 @@ func parseNetwork(s string) (Network, error) {
 	case "private":
 		return Network{s, prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")}, nil
 	}
+	if all := namedNetworks(s); all != nil {
+		return Network{s, all}, nil
+	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()
 		return Network{s, []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}}, nil

@@ -20,6 +20,8 @@ var configShape = object[Config]{
 		fillLog(nil, &c.Log)
 		c.TLS.MinVersion = "1.2"
 		c.CA.Name = "weir local authority"
+		fillStore(nil, &c.Cache)
+		c.Trusted.Header = "x-forwarded-for"
 		c.Compress = &Compress{}
 		fillCompress(nil, c.Compress)
 		if r != nil {
@@ -39,6 +41,9 @@ var configShape = object[Config]{
 		at("ca", "The internal certificate authority, for localhost and private names.", caShape, func(c *Config) *CA { return &c.CA }),
 		at("headers", "Header fields to change on every site.", ptr(headersShape), func(c *Config) **Headers { return &c.Headers }),
 		at("compress", "Compression on the fly, on every site that says nothing else.", ptr(compressShape), func(c *Config) **Compress { return &c.Compress }),
+		quiet(at("cache", "Where responses are kept, and whether they are on sites that say nothing of it: true, false or a mapping.", storeShape, func(c *Config) *CacheStore { return &c.Cache })),
+		quiet(at("trusted_proxies", "Proxies before weir that are believed who the client is: private, loopback, cloudflare, fastly, unix, 10.0.0.0/8.", trustedShape, func(c *Config) *TrustedProxies { return &c.Trusted })),
+		quiet(at("upstreams", "Upstreams by name, for proxies that share one.", upstreamsShape, func(c *Config) *[]*Pool { return &c.Upstreams })),
 		at("errors", "Error pages of every site.", errorsShape, func(c *Config) *[]ErrorPage { return &c.Errors }),
 		at("snippets", "Named mappings that sites, routes and what they hold can import.", snippetsShape, func(*Config) *struct{} { return new(struct{}) }),
 		required(at("sites", "Sites by host name: example.com, *.example.com, default, or several names with commas.", sitesShape, func(c *Config) *[]*Site { return &c.Sites })),

@@ -14,16 +14,18 @@ var ruleFields = []field[Rule]{
 	quiet(at("name", "A name for logs; that of a site for metrics too. Default: its first host, the path of a route.", text("a name", checkPrintable), func(v *Rule) *string { return &v.Name })),
 	quiet(at("enabled", "false leaves it out altogether.", boolean, func(v *Rule) *bool { return &v.Enabled })),
 	quiet(at("case_insensitive", "Match paths without regard to the case of ASCII letters; in a site, those of all its routes.", boolean, func(v *Rule) *bool { return &v.CaseInsensitive })),
-	quiet(at("raw_path", "Leave what follows the matched path as the client sent it.", boolean, func(v *Rule) *bool { return &v.RawPath })),
+	quiet(at("raw_path", "Leave what follows the matched path as the client sent it, and take encoded slashes (%2F) in it, which are refused otherwise. npm's registries need it.", boolean, func(v *Rule) *bool { return &v.RawPath })),
 	quiet(at("args", `Path segments behind the matched path: a number, "?" (none or one), "+" (one or more), "*" (any).`, argsShape, func(v *Rule) *string { return &v.Args })),
 	quiet(at("params", "Query parameters to check: required, int, number, bool, or two such words.", paramsShape, func(v *Rule) *[]Param { return &v.Params })),
 	quiet(at("deny", "Requests to refuse.", list(denyShape), func(v *Rule) *[]Deny { return &v.Deny })),
 	quiet(at("limits", "Limits for the requests here.", ruleLimitsShape, func(v *Rule) *RuleLimits { return &v.Limits })),
 	quiet(at("headers", "Header fields to change.", ptr(headersShape), func(v *Rule) **Headers { return &v.Headers })),
 	quiet(at("compress", "Compression on the fly: true, false or options. Switch it off for pages that hold a secret and repeat what their caller sent (the BREACH attack).", ptr(compressShape), func(v *Rule) **Compress { return &v.Compress })),
+	quiet(at("cache", "Keep responses and answer with them: true, false or options.", ptr(cacheShape), func(v *Rule) **Cache { return &v.Cache })),
 	quiet(at("errors", "Error pages, by status or class: 404, 5xx.", errorsShape, func(v *Rule) *[]ErrorPage { return &v.Errors })),
 	quiet(at("rewrite", "Change the path before the request is answered.", ptr(rewriteShape), func(v *Rule) **Rewrite { return &v.Rewrite })),
 	quiet(at("root", "Serve the files of a directory.", ptr(staticShape), func(v *Rule) **Static { return &v.Root })),
+	quiet(at("proxy", "Pass requests on: to an address, several, or as a mapping says.", ptr(proxyShape), func(v *Rule) **Proxy { return &v.Proxy })),
 	quiet(at("redirect", "Send clients to another address.", ptr(redirectShape), func(v *Rule) **Redirect { return &v.Redirect })),
 	quiet(at("respond", "Answer with a status or text.", ptr(respondShape), func(v *Rule) **Respond { return &v.Respond })),
 }
@@ -39,13 +41,22 @@ var routeShape = object[Route]{
 	after: func(r *reader, n *yaml.Node, v *Route) {
 		checkActions(r, n, "route", &v.Rule, false)
 		checkTemplates(r, n, &v.Rule, v.Match.Paths)
+		checkCacheMethods(r, n, v)
 	},
 }.shape()
+
+// actionKeys are the ways to answer.
+var actionKeys = []string{"root", "proxy", "redirect", "respond"}
+
+// HasAction tells whether a rule answers by itself.
+func (v *Rule) HasAction() bool {
+	return v.Root != nil || v.Proxy != nil || v.Redirect != nil || v.Respond != nil
+}
 
 // checkActions insists on exactly one way to answer, or none if mayLack.
 func checkActions(r *reader, n *yaml.Node, what string, v *Rule, mayLack bool) {
 	var found []*yaml.Node
-	for _, name := range []string{"root", "redirect", "respond"} {
+	for _, name := range actionKeys {
 		if key, _ := entry(n, name); key != nil {
 			found = append(found, key)
 		}
@@ -53,14 +64,14 @@ func checkActions(r *reader, n *yaml.Node, what string, v *Rule, mayLack bool) {
 	slices.SortFunc(found, func(a, b *yaml.Node) int { return a.Line - b.Line })
 	switch {
 	case len(found) > 1:
-		r.fail(found[1], "keep one, or move the other into a route of its own", "a %s has exactly one of root, redirect and respond; this one has %s in line %d already", what, found[0].Value, found[0].Line)
+		r.fail(found[1], "keep one, or move the other into a route of its own", "a %s has exactly one of root, proxy, redirect and respond; this one has %s in line %d already", what, found[0].Value, found[0].Line)
 	case len(found) == 0 && !mayLack && !misspelled(n):
 		if what == "site" {
-			what = "site needs one of root, redirect and respond, or routes"
+			what = "site needs one of root, proxy, redirect and respond, or routes"
 		} else {
-			what += " needs one of root, redirect and respond"
+			what += " needs one of root, proxy, redirect and respond"
 		}
-		r.report(r.here, keyWidth(r), "a "+what, "for files, write root: ./public")
+		r.report(r.here, keyWidth(r), "a "+what, "for files, write root: ./public; to pass requests on, proxy: 127.0.0.1:9000")
 	}
 }
 
@@ -70,7 +81,7 @@ func misspelled(n *yaml.Node) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
 		known := slices.ContainsFunc(ruleFields, func(f field[Rule]) bool { return f.key == key })
-		if slices.Contains(comesLater[:], key) || !known && nearest(key, []string{"root", "redirect", "respond"}) != "" {
+		if slices.Contains(comesLater[:], key) || !known && nearest(key, actionKeys) != "" {
 			return true
 		}
 	}

@@ -169,7 +169,7 @@ func checkSite(r *reader, n *yaml.Node, s *Site) {
 		}
 	}
 	checkActions(r, n, "site", &s.Rule, len(s.Routes) > 0)
-	if s.Root == nil && s.Redirect == nil && s.Respond == nil && len(s.Routes) > 0 {
+	if !s.HasAction() && len(s.Routes) > 0 {
 		for _, key := range []string{"args", "params", "rewrite", "raw_path"} {
 			if k, _ := entry(n, key); k != nil {
 				r.fail(k, "move it into the routes it is meant for", "%s is for what the site itself answers, and here only its routes do", key)
@@ -187,6 +187,7 @@ func checkConfig(r *reader, n *yaml.Node, c *Config) {
 	if len(c.Listen.HTTPS) == 0 {
 		checkPlain(r, c)
 	}
+	checkUse(r, c)
 	first := make(map[string]Pos, len(c.Sites))
 	for _, s := range c.Sites {
 		for _, h := range s.Hosts {

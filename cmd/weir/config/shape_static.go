@@ -81,7 +81,11 @@ func gatherRoot(r *reader, n, own *yaml.Node) *yaml.Node {
 	at := slices.IndexFunc(out.Content, func(c *yaml.Node) bool { return c.Value == "root" })
 	if at < 0 || at%2 == 1 {
 		for i := 0; i < len(moved); i += 2 {
-			r.fail(moved[i], "give the directory as root:", "%s goes with root, and there is none here", moved[i].Value)
+			hint := "give the directory as root:"
+			if moved[i].Value == "strip_prefix" && child(&out, "proxy") != nil {
+				hint = "write it into proxy: {to: …, strip_prefix: …}"
+			}
+			r.fail(moved[i], hint, "%s goes with root, and there is none here", moved[i].Value)
 		}
 		return &out
 	}

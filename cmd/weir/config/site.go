@@ -37,7 +37,7 @@ type CA struct {
 //
 // Its Rule answers requests that none of Routes matches, and need have no action
 // when there are routes. Deny, Headers and Limits of a site hold for its routes too,
-// outside of theirs; Compress where the route has none; Errors after the route's.
+// outside of theirs; Compress and Cache where the route has none; Errors after the route's.
 // Args, Params, Rewrite and the action are the site's own.
 type Site struct {
 	Rule
@@ -67,8 +67,8 @@ type Route struct {
 	Match Match
 }
 
-// Rule is what a site and a route have in common. Of Root, Redirect and Respond at
-// most one is set, in a route exactly one.
+// Rule is what a site and a route have in common. Of Root, Proxy, Redirect and
+// Respond at most one is set, in a route exactly one.
 type Rule struct {
 	Pos  Pos
 	Name string
@@ -85,6 +85,7 @@ type Rule struct {
 	Params []Param
 
 	Root     *Static
+	Proxy    *Proxy
 	Redirect *Redirect
 	Respond  *Respond
 
@@ -92,6 +93,7 @@ type Rule struct {
 	Headers  *Headers
 	Deny     []Deny
 	Compress *Compress // nil: as one level up
+	Cache    *Cache    // nil: as one level up
 	Errors   []ErrorPage
 	Limits   RuleLimits
 }
