@@ -16,21 +16,10 @@ type tunnel struct {
 	conn  *conn
 	early []byte      // what the client has sent behind its request
 	ended atomic.Bool // our half was closed in order
-
-	up, down [tunnelIdle]byte
 }
 
-const (
-	// tunnelIdle is what a tunnel holds per direction while it waits. Nearly all of
-	// the messages that people wait for are shorter.
-	tunnelIdle = 512
-	// tunnelBulk is how much is handed to the kernel at a time (splice), once there is
-	// more than a buffer holds.
-	tunnelBulk = 16 << 20
-	// recordFull is what a read over TLS brings of a full record at least, when a
-	// short one has taken its beginning.
-	recordFull = 16<<10 - tunnelIdle
-)
+// tunnelBulk is how much is left to the kernel at a time (splice).
+const tunnelBulk = 16 << 20
 
 // Read implements exchange.Tunnel.
 func (t *tunnel) Read(p []byte) (int, error) {
@@ -101,64 +90,33 @@ func (t *tunnel) WriteTo(w io.Writer) (n int64, err error) {
 			return n, err
 		}
 	}
-	var bulk io.Reader
-	if t.conn.tcp != nil {
-		bulk = t.conn.tcp
-	}
-	moved, err := t.ferry(w, t, bulk, t.up[:])
+	moved, err := exchange.Ferry(w, t, t.bulk(w, t.conn.tcp))
 	return n + moved, err
 }
 
 // ReadFrom implements io.ReaderFrom for io.Copy. What has a limit is bulk already.
 func (t *tunnel) ReadFrom(r io.Reader) (n int64, err error) {
-	if t.conn.tcp == nil {
-		return t.ferry(t, r, nil, t.down[:])
-	}
-	if limited, ok := r.(*io.LimitedReader); ok {
+	if limited, ok := r.(*io.LimitedReader); ok && t.conn.tcp != nil {
 		n, err = t.conn.tcp.ReadFrom(limited)
 		return n, t.blame(err)
 	}
-	return t.ferry(t, r, r, t.down[:])
+	return exchange.Ferry(t, r, t.bulk(t, r))
 }
 
-// ferry copies from src to dst. While it waits it holds idle and nothing else, since
-// waiting is what a tunnel does for most of its life. Once buffers come in full, bulk,
-// which is src without what wraps it, is left to dst: where both are sockets the bytes
-// stay in the kernel. A nil bulk is none.
-func (t *tunnel) ferry(dst io.Writer, src, bulk io.Reader, idle []byte) (n int64, err error) {
-	s := t.conn.server
-	var large *[]byte
-	defer func() {
-		if large != nil {
-			s.pieces.Put(large)
-		}
-	}()
-	for buf := idle; ; {
-		got, failed := src.Read(buf)
-		if got > 0 {
-			put, err := dst.Write(buf[:got])
-			if n += int64(put); err != nil {
-				return n, err
-			}
-		}
+// bulk returns a function that leaves bytes in the kernel where src and dst are
+// sockets, and nil where ours is not to be bypassed.
+func (t *tunnel) bulk(dst io.Writer, src io.Reader) func() (int64, error) {
+	if t.conn.tcp == nil {
+		return nil
+	}
+	return func() (int64, error) {
+		n, err := io.Copy(dst, io.LimitReader(src, tunnelBulk))
 		switch {
-		case failed == io.EOF:
-			return n, nil
-		case failed != nil:
-			return n, failed
-		case large == nil && got == len(buf):
-			large = s.pieces.Get().(*[]byte)
-			buf = *large
-		case large != nil && (got < recordFull || got == len(buf) && bulk != nil):
-			s.pieces.Put(large)
-			large, buf = nil, idle
-			if got < recordFull {
-				continue
-			}
-			moved, err := io.Copy(dst, io.LimitReader(bulk, tunnelBulk))
-			if n += moved; err != nil && !t.again(err) || err == nil && moved < tunnelBulk {
-				return n, err
-			}
+		case t.again(err):
+			err = nil
+		case err == nil && n < tunnelBulk:
+			err = io.EOF
 		}
+		return n, err
 	}
 }

@@ -413,12 +413,21 @@ func TestRead_RefusesWhatHTTP1Refuses(t *testing.T) {
 		"nul":               {func(r *http.Request) { r.Header["X"] = []string{"a\x00"} }, 400},
 		"method":            {func(r *http.Request) { r.Method = "G T" }, 400},
 		"connect":           {func(r *http.Request) { r.Method = "CONNECT" }, 501},
-		"target space":      {func(r *http.Request) { r.RequestURI = "/a b" }, 400},
-		"target fragment":   {func(r *http.Request) { r.RequestURI = "/a#b" }, 400},
-		"target absolute":   {func(r *http.Request) { r.RequestURI = "http://x/" }, 400},
-		"asterisk":          {func(r *http.Request) { r.RequestURI = "*" }, 400},
-		"above the root":    {func(r *http.Request) { r.RequestURI = "/../x" }, 400},
-		"expectation":       {func(r *http.Request) { r.Header["Expect"] = []string{"tea"} }, 417},
+		"P3 connect-udp":    {func(r *http.Request) { r.Method = "CONNECT"; r.Header[":protocol"] = []string{"connect-udp"} }, 501},
+		"two protocols": {func(r *http.Request) {
+			r.Method = "CONNECT"
+			r.Header[":protocol"] = []string{"websocket", "websocket"}
+		}, 501},
+		"connect and length": {func(r *http.Request) {
+			r.Method = "CONNECT"
+			r.Header = http.Header{":protocol": {"websocket"}, "Content-Length": {"3"}}
+		}, 400},
+		"target space":    {func(r *http.Request) { r.RequestURI = "/a b" }, 400},
+		"target fragment": {func(r *http.Request) { r.RequestURI = "/a#b" }, 400},
+		"target absolute": {func(r *http.Request) { r.RequestURI = "http://x/" }, 400},
+		"asterisk":        {func(r *http.Request) { r.RequestURI = "*" }, 400},
+		"above the root":  {func(r *http.Request) { r.RequestURI = "/../x" }, 400},
+		"expectation":     {func(r *http.Request) { r.Header["Expect"] = []string{"tea"} }, 417},
 		"many fields": {func(r *http.Request) {
 			for i := range 200 {
 				r.Header[fmt.Sprintf("X-%d", i)] = []string{"1"}

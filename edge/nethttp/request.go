@@ -50,12 +50,16 @@ func (st *stream) read() error {
 		return errTwoHosts
 	}
 	if q.Method == http.MethodConnect {
-		return errConnect // extended or not; a tunnel is never a request (security P3)
+		if err := st.readConnect(); err != nil {
+			return err
+		}
 	}
 	if !validTarget(q.Method, r.RequestURI) {
 		return errTargetForm
 	}
-	st.readBody()
+	if q.Upgrade == "" {
+		st.readBody()
+	}
 	return q.SetTarget(r.RequestURI)
 }
 
@@ -96,6 +100,10 @@ func (st *stream) readHeader() error {
 			continue
 		case "host":
 			continue
+		case protocolField:
+			if st.server.proto == exchange.HTTP2 {
+				continue
+			}
 		}
 		for _, v := range values {
 			if size += len(name) + len(v) + 32; size > o.HeaderBytes {

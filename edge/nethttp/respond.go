@@ -27,6 +27,9 @@ func (st *stream) Inform(status int, h *exchange.Header) error {
 
 // Respond implements exchange.Stream.
 func (st *stream) Respond(r *exchange.Request, resp *exchange.Response) error {
+	if resp.Status == http.StatusSwitchingProtocols && resp.Tunnel != nil {
+		return st.switchTo(r, resp)
+	}
 	header, length := st.w.Header(), resp.Body.Len()
 	setFields(header, &resp.Header)
 	bare := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified
