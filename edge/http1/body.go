@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -30,6 +31,7 @@ const (
 	chunkData
 	chunkEnd
 	chunkTrailer
+	bodyToEnd // of the connection
 )
 
 var errBodyClosed = errors.New("read request body: closed")
@@ -44,6 +46,10 @@ func (b *body) start(f *framing) {
 		b.state, b.left = bodyLength, f.length
 	}
 }
+
+// startToEnd makes b a body that ends with the connection, as responses may
+// (RFC 9112 §6.3).
+func (b *body) startToEnd() { b.state = bodyToEnd }
 
 // Len implements exchange.Body.
 func (b *body) Len() int64 {
@@ -63,7 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.next(p)
 	*b.got += int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != errStill {
 		b.err = err
 	}
 	return n, err
@@ -76,6 +82,12 @@ func (b *body) next(p []byte) (int, error) {
 			return 0, io.EOF
 		case bodyLength, chunkData:
 			return b.content(p)
+		case bodyToEnd:
+			n, err := b.in.read(p)
+			if err == io.EOF {
+				b.state = bodyDone
+			}
+			return n, err
 		case chunkEnd:
 			if line, err := b.in.line(0, refChunkEnd); err != nil || len(line) > 0 {
 				return 0, chunkEndError(err)
@@ -197,6 +209,27 @@ func (b *body) keepTrailer(text string) *refusal {
 		}
 	}
 	return nil
+}
+
+// Buffered returns how many bytes can be read without waiting.
+func (b *body) Buffered() int {
+	rest := b.in.rest()
+	switch b.state {
+	case bodyLength, chunkData:
+		return int(min(b.left, int64(len(rest))))
+	case bodyToEnd:
+		return len(rest)
+	case chunkEnd:
+		rest = bytes.TrimPrefix(rest, []byte("\r\n"))
+		fallthrough
+	case chunkSize:
+		if i := bytes.IndexByte(rest, '\n'); i > 0 {
+			if size, _, bad := parseChunkLine(rest[:i-1]); bad == nil {
+				return int(min(size, int64(len(rest)-i-1)))
+			}
+		}
+	}
+	return 0
 }
 
 // Close implements exchange.Body. The rest is not read here: whether that is

@@ -1,0 +1,152 @@
+package http1
+
+import "time"
+
+// minTick is the shortest time between two looks, for calls that have to be over soon.
+const minTick = 5 * time.Millisecond
+
+// add takes c in and makes the sweeper look often enough for its limits.
+func (t *Transport) add(c *clientConn) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errClientClosed
+	}
+	if t.ticker == nil {
+		t.ticker = time.NewTicker(time.Duration(t.tick.Load()))
+		go t.sweep()
+	}
+	c.index = len(t.conns)
+	t.conns = append(t.conns, c)
+	t.quicken(c.client.options.tick())
+	return nil
+}
+
+func (t *Transport) remove(c *clientConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := len(t.conns) - 1
+	if c.index > last || t.conns[c.index] != c {
+		return // it never got in
+	}
+	moved := t.conns[last]
+	t.conns[c.index], moved.index = moved, c.index
+	t.conns[last] = nil
+	t.conns = t.conns[:last]
+}
+
+// tick returns how often connections with these limits are looked at.
+func (o *ClientOptions) tick() time.Duration {
+	tick := time.Second
+	for _, d := range []time.Duration{o.Head, o.Idle, o.Keep, o.Age, o.Tunnel} {
+		if d > 0 {
+			tick = min(tick, d/4)
+		}
+	}
+	return max(tick, minTick)
+}
+
+// quicken makes the sweeper look at least every d. t.mu is held.
+func (t *Transport) quicken(d time.Duration) {
+	if int64(d) < t.tick.Load() {
+		t.tick.Store(int64(d))
+		t.ticker.Reset(d)
+	}
+}
+
+// hurry makes the sweeper look in time for a call that has to be over in d.
+func (t *Transport) hurry(d time.Duration) {
+	if d = max(d/4, minTick); int64(d) < t.tick.Load() {
+		t.mu.Lock()
+		if t.ticker != nil {
+			t.quicken(d)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// sweep is the transport's one goroutine.
+func (t *Transport) sweep() {
+	defer close(t.swept)
+	defer t.ticker.Stop()
+	var over []*clientConn
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-t.ticker.C:
+		}
+		now := uint64(time.Since(t.start) / time.Millisecond)
+		t.clock.Store(now)
+		over = t.inspect(now, over[:0])
+		for _, c := range over {
+			c.client.forget(c)
+			c.close()
+		}
+		clear(over)
+	}
+}
+
+// inspect looks at every connection and returns the unused ones that are over. It
+// finds out how soon the next look has to be.
+func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
+	next := time.Second
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := len(t.conns); i > 0; {
+		if i--; i%sweepBatch == 0 {
+			t.mu.Unlock()
+			t.mu.Lock()
+		}
+		if i >= len(t.conns) {
+			continue
+		}
+		c := t.conns[i]
+		if c.inspect(now) {
+			over = append(over, c)
+		}
+		next = min(next, c.client.options.tick())
+		if until := c.until.Load(); until > now && phaseOf(c.state.Load()) != callPooled {
+			next = min(next, max(time.Duration(until-now)*time.Millisecond/4, minTick))
+		}
+	}
+	if int64(next) != t.tick.Load() {
+		t.tick.Store(int64(next))
+		t.ticker.Reset(next)
+	}
+	return over
+}
+
+// inspect holds c to its time limits. It tells whether c was unused and is over.
+func (c *clientConn) inspect(now uint64) (over bool) {
+	state := c.state.Load()
+	p, since := phaseOf(state), state>>phaseBits
+	o, t := &c.client.options, c.client.transport
+	switch until := c.until.Load(); {
+	case p == callEnded:
+		c.raw.SetDeadline(past) // again, for who had undone it when looking briefly
+	case p == callPooled:
+		if t.older(now, since, o.Keep) || c.old() || c.socket.sys != nil && readable(c.socket.sys) {
+			return c.end(state, errUnused)
+		}
+	case until != 0 && now >= until:
+		c.end(state, errCallSlow)
+	case p == callSend && t.older(now, since, o.Idle):
+		c.end(state, errSendSlow)
+	case p == callSend && now > since && c.socket.sys != nil && readable(c.socket.sys):
+		c.raw.SetWriteDeadline(past)
+	case p == callHead && t.older(now, since, o.Head):
+		c.end(state, errHeadSlow)
+	case p == callBody && t.older(now, since, o.Idle):
+		c.end(state, errAnswerSlow)
+	case p == callTunnel && t.older(now, since, o.Tunnel):
+		c.end(state, errTunnelIdle)
+	}
+	return false
+}
+
+// older tells whether something that began at since has lasted longer than d, if that
+// is a limit. A stamp may be a tick old when it is made, so one tick is added.
+func (t *Transport) older(now, since uint64, d time.Duration) bool {
+	return d > 0 && now > since && time.Duration(now-since)*time.Millisecond >= d+time.Duration(t.tick.Load())
+}
