@@ -20,7 +20,7 @@ import (
 func (s *Server) Dispatch(r *exchange.Request) {
 	snap := s.acquire()
 	defer snap.release()
-	r.Record.Number = rand.Uint64()
+	snap.begin(r)
 	rt, resp, err := snap.answer(r)
 	s.finish(snap, rt, r, resp, err)
 }
@@ -29,8 +29,16 @@ func (s *Server) Dispatch(r *exchange.Request) {
 func (s *Server) Reject(r *exchange.Request, err error) {
 	snap := s.acquire()
 	defer snap.release()
-	r.Record.Number = rand.Uint64()
+	snap.begin(r)
 	s.finish(snap, nil, r, nil, err)
+}
+
+// begin numbers an exchange and finds out who asks.
+func (snap *Snapshot) begin(r *exchange.Request) {
+	r.Record.Number = rand.Uint64()
+	if len(snap.Trusted) > 0 || snap.TrustUnix {
+		snap.identify(r)
+	}
 }
 
 func (s *Server) finish(snap *Snapshot, rt *Route, r *exchange.Request, resp *exchange.Response, err error) {

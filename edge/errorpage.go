@@ -51,6 +51,8 @@ func hint(status int) string {
 		return "Too many requests. Please wait a moment."
 	case 502, 503, 504:
 		return "The site is not answering just now. Please try again in a moment."
+	case 508:
+		return "The request came back to a server that it had passed before."
 	}
 	if status >= 500 {
 		return "Something went wrong on our side. Please try again in a moment."

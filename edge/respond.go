@@ -46,6 +46,18 @@ func statusOf(err error) (int, *exchange.Error) {
 	return http.StatusInternalServerError, e
 }
 
+// faultOf says whose fault it is that a response was cut.
+func faultOf(err error) exchange.Fault {
+	var e *exchange.Error
+	switch {
+	case errors.Is(err, exchange.ErrClientGone):
+		return exchange.Client
+	case errors.As(err, &e):
+		return e.Fault
+	}
+	return exchange.Internal
+}
+
 // StatusOf returns the status that the edge answers an error with.
 func StatusOf(err error) int {
 	status, _ := statusOf(err)
@@ -61,10 +73,7 @@ func (s *Server) respond(snap *Snapshot, rt *Route, r *exchange.Request, resp *e
 	switch {
 	case err == nil:
 		if err = s.send(snap, r, resp); !errors.Is(err, exchange.ErrUnsent) {
-			r.Record.Err = err
-			if errors.Is(err, exchange.ErrClientGone) {
-				r.Record.Fault = exchange.Client
-			}
+			r.Record.Err, r.Record.Fault = err, faultOf(err)
 			return
 		}
 	case resp != nil && resp.Body != nil:

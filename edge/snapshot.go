@@ -33,6 +33,16 @@ type Snapshot struct {
 	// Connections and ConnectionsPerClient limit what is open at a time; 0 is no
 	// limit. An IPv6 /64 is one client.
 	Connections, ConnectionsPerClient int
+	// Trusted are the networks of proxies that are believed when they say who asked
+	// them; addresses in it are not IPv4-mapped. TrustUnix believes who comes over a
+	// unix socket. Either sets Request.Trusted.
+	Trusted   []netip.Prefix
+	TrustUnix bool
+	// TrustedHeader is the field in which they say so, in lower case: "forwarded"
+	// (RFC 7239), "x-forwarded-for", which "" stands for as well, or one that holds a
+	// single address: "cf-connecting-ip", "x-real-ip". Fields of other names are no
+	// proof of anything.
+	TrustedHeader string
 	// Closers are called in order when the last exchange has ended.
 	Closers []func()
 

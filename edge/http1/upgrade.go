@@ -45,7 +45,7 @@ func asksForUpgrade(h *exchange.Header) bool {
 	return false
 }
 
-var errUnasked = errors.New("respond: the client did not ask to switch protocols")
+var errUnasked = &exchange.Error{Fault: exchange.Upstream, Err: errors.New("switched protocols unasked")}
 
 // switchTo answers 101 and carries bytes until both ends are done. The connection
 // ends with it.

@@ -22,7 +22,7 @@ var _ = xconnect.Restore()
 var (
 	errProtocol      = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotImplemented, Err: errors.New("extended CONNECT for a protocol that is not served")}
 	errConnectLength = exchange.Reason(http.StatusBadRequest, "content-length in a CONNECT")
-	errUnasked       = fmt.Errorf("%w: the client did not ask to switch protocols", exchange.ErrUnsent)
+	errUnasked       = fmt.Errorf("%w: %w", exchange.ErrUnsent, &exchange.Error{Fault: exchange.Upstream, Err: errors.New("switched protocols unasked")})
 )
 
 // protocolField is where net/http leaves the pseudo-header of extended CONNECT.
