@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -72,3 +73,24 @@ func TestFollow_AllocatesNothing(t *testing.T) {
 type count int
 
 func (c *count) Ended(error) { *c++ }
+
+// interrupted notes why it was.
+type interrupted struct{ cause error }
+
+func (i *interrupted) Interrupt(cause error) { i.cause = cause }
+
+func TestCallerOf_TellsAtOnceWhatIsOver(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("over")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := CallerOf(ctx)
+	var before, after interrupted
+	c.Watch(&before)
+	c.Watch(nil)
+	cancel(cause)
+	c.Watch(&after)
+	c.Watch(nil)
+	if before.cause != nil || after.cause != cause {
+		t.Errorf("told %v before and %v after the end, want nil and %v", before.cause, after.cause, cause)
+	}
+}

@@ -24,6 +24,11 @@ func (s *Watching) Watch(ctx context.Context, w Interrupter) {
 	if s.w = w; w == nil || ctx.Done() == nil {
 		return
 	}
+	if ctx.Err() != nil { // at once, so that who only looks need not wait
+		s.w = nil
+		w.Interrupt(context.Cause(ctx))
+		return
+	}
 	s.stop = context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
