@@ -16,13 +16,13 @@ type Options struct {
 	// Identity names fields that say who the client is, and that upstreams believe:
 	// they are dropped from requests of clients that are not trusted proxies, in every
 	// spelling ("_" for "-", any case). "remote-*" stands for all that begin so. nil
-	// means DefaultIdentity. X-Forwarded-*, Forwarded and X-Real-IP are always dropped
+	// means DefaultIdentity(). X-Forwarded-*, Forwarded and X-Real-IP are always dropped
 	// or rewritten.
 	Identity []string
 	// Forwarded sends Forwarded (RFC 7239) beside X-Forwarded-*.
 	Forwarded bool
-	// Via is the pseudonym in Via, by which loops are found too; "weir". It should
-	// be another one in each instance that may stand behind another.
+	// Via is the pseudonym in Via; "weir". What tells this Proxy from others of that
+	// name, so that loops are found, is added to it.
 	Via string
 	// BufferRequest reads bodies of up to so many bytes before the upstream is
 	// asked, which makes them fit to be sent again; larger ones are streamed. 0: none.
