@@ -33,7 +33,9 @@ const (
 	// JSON has one object per line, with the keys of log/slog's own (time, level,
 	// msg) and of weir's logs: id, site, route, host, method, path (the request
 	// target), proto, status, bytes and received (of bodies), dur (seconds),
-	// client, ua, referer, and where something went wrong fault and err.
+	// client, ua, referer; where an upstream was asked upstream (the endpoint),
+	// attempts, connect and waited (seconds, on connecting and until the answer began);
+	// cache, where there is one; and where something went wrong fault and err.
 	JSON Format = "json"
 	// CLF is the common log format of the NCSA server.
 	CLF Format = "clf"

@@ -41,10 +41,33 @@ func (l *Log) appendConsole(b []byte, r *exchange.Request) []byte {
 	b = column(append(b, ' '), 15, false, func(b []byte) []byte { return l.appendClient(b, r, "-") })
 	b = appendText(append(b, ' '), r.Host, escapeWord)
 	b = l.appendURL(b, dash(r.Target), escapeWord)
+	b = l.appendWay(b, rec)
 	if rec.Err != nil || rec.Status >= 500 {
 		b = l.appendTrouble(append(b, ' '), rec)
 	}
 	return append(b, '\n')
+}
+
+// appendWay says shortly where the answer came from: " > 10.0.0.1:9000 12.3ms x2 hit".
+func (l *Log) appendWay(b []byte, rec *exchange.Record) []byte {
+	if rec.Upstream == "" && rec.Cache == "" {
+		return b
+	}
+	b = l.paint(append(b, ' '), faint)
+	if rec.Upstream != "" {
+		b = appendText(append(b, "> "...), rec.Upstream, escapeWord)
+		b = appendDuration(append(b, ' '), rec.Waited)
+		if rec.Attempts > 1 {
+			b = strconv.AppendInt(append(b, " x"...), int64(rec.Attempts), 10)
+		}
+	}
+	if rec.Cache != "" {
+		if rec.Upstream != "" {
+			b = append(b, ' ')
+		}
+		b = appendText(b, rec.Cache, escapeText)
+	}
+	return l.paint(b, plain)
 }
 
 func (l *Log) appendTrouble(b []byte, rec *exchange.Record) []byte {

@@ -28,11 +28,28 @@ func (l *Log) appendJSON(b []byte, r *exchange.Request) []byte {
 	b = l.appendClient(append(b, `,"client":"`...), r, "")
 	b = l.appendUA(append(b, `","ua":"`...), r, "", escapeJSON)
 	b = l.appendReferer(append(b, `","referer":"`...), r, "", escapeJSON)
+	b = appendUpstream(append(b, '"'), rec)
 	if rec.Err != nil {
-		b = append(append(b, `","fault":"`...), rec.Fault.String()...)
+		b = append(append(b, `,"fault":"`...), rec.Fault.String()...)
 		b = appendText(append(b, `","err":"`...), rec.Err.Error(), escapeJSON)
+		b = append(b, '"')
 	}
-	return append(b, "\"}\n"...)
+	return append(b, "}\n"...)
+}
+
+// appendUpstream appends the members about upstreams and the cache, where they were
+// asked.
+func appendUpstream(b []byte, rec *exchange.Record) []byte {
+	if rec.Attempts > 0 || rec.Upstream != "" {
+		b = appendText(append(b, `,"upstream":"`...), rec.Upstream, escapeJSON)
+		b = strconv.AppendInt(append(b, `","attempts":`...), int64(rec.Attempts), 10)
+		b = appendSeconds(append(b, `,"connect":`...), rec.Connect)
+		b = appendSeconds(append(b, `,"waited":`...), rec.Waited)
+	}
+	if rec.Cache != "" {
+		b = append(appendText(append(b, `,"cache":"`...), rec.Cache, escapeJSON), '"')
+	}
+	return b
 }
 
 // level ranks an exchange: ours or an upstream's failure, trouble after the head

@@ -54,6 +54,21 @@ func failed() *exchange.Request {
 	return r
 }
 
+// proxied was answered by an upstream, cached by a cache alone.
+func proxied() *exchange.Request {
+	r := ordinary()
+	r.Record.Upstream, r.Record.Attempts = "10.0.0.1:9000\n", 2
+	r.Record.Connect, r.Record.Waited = 345*time.Microsecond, 12345*time.Microsecond
+	r.Record.Cache = "fwd=uri-miss"
+	return r
+}
+
+func cached() *exchange.Request {
+	r := ordinary()
+	r.Record.Cache = "hit"
+	return r
+}
+
 // rejected is what is left of a request that was none.
 func rejected() *exchange.Request {
 	r := new(exchange.Request)
@@ -81,6 +96,14 @@ func TestLines(t *testing.T) {
 			"\x1b[2m03:04:05.067\x1b[0m \x1b[1;31m502\x1b[0m DELETE \x1b[2m  12.3s     0B\x1b[0m 192.0.2.1       example.com/x  \x1b[2mid=028t5cy4tqkff\x1b[0m \x1b[31mupstream: dial 10.0.0.1:80: \"refused\"\\x0a\x1b[0m\n"},
 		{"console, rejected", Options{Format: Console}, rejected(),
 			"2026-01-01 00:00:00.000 400 -         50µs    90B -               -  id=0000000000000 client: malformed request line\n"},
+		{"console, proxied", Options{Format: Console}, proxied(),
+			"2026-11-02 03:04:05.067 200 GET     1.23ms 12.3kB 192.0.2.1       example.com/a/b%20c?q=1&token=REDACTED > 10.0.0.1:9000\\x0a 12.3ms x2 fwd=uri-miss\n"},
+		{"console, cached", Options{Format: Console}, cached(),
+			"2026-11-02 03:04:05.067 200 GET     1.23ms 12.3kB 192.0.2.1       example.com/a/b%20c?q=1&token=REDACTED hit\n"},
+		{"json, proxied", Options{Format: JSON}, proxied(),
+			`{"time":"2026-11-02T06:34:05.067Z","level":"INFO","msg":"request","id":"028t5cy4tqkff","site":"example.com","route":"/a/*","host":"example.com","method":"GET","path":"/a/b%20c?q=1&token=REDACTED","proto":"HTTP/1.1","status":200,"bytes":12345,"received":17,"dur":0.001234,"client":"192.0.2.1","ua":"Mozilla/5.0 \"x\"","referer":"https://a.example/?code=REDACTED","upstream":"10.0.0.1:9000\u000a","attempts":2,"connect":0.000345,"waited":0.012345,"cache":"fwd=uri-miss"}` + "\n"},
+		{"clf, proxied", Options{Format: CLF}, proxied(),
+			`192.0.2.1 - - [02/Nov/2026:03:04:05 -0330] "GET /a/b%20c?q=1&token=REDACTED HTTP/1.1" 200 12345` + "\n"},
 		{"json", Options{Format: JSON}, ordinary(),
 			`{"time":"2026-11-02T06:34:05.067Z","level":"INFO","msg":"request","id":"028t5cy4tqkff","site":"example.com","route":"/a/*","host":"example.com","method":"GET","path":"/a/b%20c?q=1&token=REDACTED","proto":"HTTP/1.1","status":200,"bytes":12345,"received":17,"dur":0.001234,"client":"192.0.2.1","ua":"Mozilla/5.0 \"x\"","referer":"https://a.example/?code=REDACTED"}` + "\n"},
 		{"json, failed", Options{Format: JSON}, failed(),
@@ -278,7 +301,7 @@ func TestLinesDoNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, b := ordinary(), make([]byte, 0, 4096)
+		r, b := proxied(), make([]byte, 0, 4096)
 		if n := testing.AllocsPerRun(100, func() { b = l.format(l, b[:0], r) }); n != 0 {
 			t.Errorf("%s: got %v allocations per line, want 0", format, n)
 		}
