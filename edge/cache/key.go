@@ -1,0 +1,184 @@
+package cache
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
+
+const (
+	maxKey      = 4 << 10 // bytes; requests with longer URLs pass by the cache
+	maxVariants = 16      // of one URL
+	maxVary     = 16      // names in Vary
+	maxVaryText = 4 << 10 // bytes of the fields that Vary names
+	separator   = '\x00'  // occurs neither in paths nor in authorities
+)
+
+// appendKey appends what names the resource that r asks for: scheme, authority,
+// canonical path, query. The scheme is part of it since applications redirect from
+// one to the other. What else an answer depends on it has to say by Vary; what clients
+// say about themselves in forwarding fields is not believed and goes nowhere, so it need
+// not be part of the key.
+func (f *Filter) appendKey(b []byte, r *exchange.Request) []byte {
+	b = append(append(append(b, r.Scheme...), "://"...), r.Authority...)
+	if r.Opaque { // "%2F" is an encoded slash there, and text elsewhere
+		b = append(b, separator)
+	}
+	b = append(b, r.Path...)
+	switch {
+	case r.Query == "" || f.ignoreAll:
+	case len(f.ignore) == 0:
+		b = append(append(b, separator), r.Query...)
+	default:
+		b = f.appendQuery(b, r.Query)
+	}
+	return b
+}
+
+func (f *Filter) appendQuery(b []byte, query string) []byte {
+	next := byte(separator)
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if !matchAny(f.ignore, name) {
+			b = append(append(b, next), pair...)
+			next = '&'
+		}
+	}
+	return b
+}
+
+// matchAny tells whether name fits one of the patterns, which New has checked.
+func matchAny(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, _ := path.Match(p, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// place is what a key says, for purging.
+type place struct{ host, path string }
+
+func placeOf(key string) place {
+	_, rest, _ := strings.Cut(key, "://")
+	slash := strings.IndexByte(rest, '/')
+	if slash < 0 {
+		return place{}
+	}
+	authority, path := strings.TrimSuffix(rest[:slash], string(separator)), rest[slash:]
+	path, _, _ = strings.Cut(path, string(separator))
+	if i := strings.LastIndexByte(authority, ':'); i > strings.LastIndexByte(authority, ']') {
+		authority = authority[:i]
+	}
+	return place{strings.TrimSuffix(strings.Trim(authority, "[]"), "."), path}
+}
+
+// varyNames returns the names in Vary, sorted, in lower case. ok is false if no other
+// request can be answered with the response, or if there are too many.
+func varyNames(h *exchange.Header) (names []string, ok bool) {
+	for list := range h.Values("vary") {
+		for more := true; more; {
+			var name string
+			name, list, more = strings.Cut(list, ",")
+			switch name = strings.ToLower(strings.Trim(name, " \t")); {
+			case name == "":
+				continue
+			case !exchange.ValidName(name) || name == "*":
+				return nil, false
+			case !slices.Contains(names, name):
+				names = append(names, name)
+			}
+			if len(names) > maxVary {
+				return nil, false
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, true
+}
+
+// appendVariant appends the fields of h that names names, in the form in which
+// they are compared.
+func appendVariant(b []byte, names []string, h *exchange.Header) []byte {
+	for _, name := range names {
+		b = appendField(b, name, h)
+	}
+	return b
+}
+
+func appendField(b []byte, name string, h *exchange.Header) []byte {
+	if name == "accept-encoding" {
+		if codings, ok := codingsOf(h); ok {
+			return append(b, 1, codings, separator)
+		}
+	}
+	there := byte(2)
+	for i := range h.Len() {
+		f := h.At(i)
+		if f.Name != name {
+			continue
+		}
+		b = append(b, there) // 2, then commas
+		there = ','
+		b = appendTight(b, f.Value, name == "accept-language")
+	}
+	return append(b, separator)
+}
+
+// appendTight appends a value without the space around its commas, which means
+// nothing in a list (RFC 9110 §5.6.1); fold says that case means nothing either.
+func appendTight(b []byte, value string, fold bool) []byte {
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		if c == ' ' || c == '\t' {
+			j := i
+			for j < len(value) && (value[j] == ' ' || value[j] == '\t') {
+				j++
+			}
+			if i > 0 && value[i-1] == ',' || j < len(value) && value[j] == ',' {
+				i = j - 1
+				continue
+			}
+		}
+		if fold && 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// codingsOf returns, a bit each, which of the common codings h accepts: clients write
+// that in a hundred ways. What they prefer is left out: any of what they accept serves.
+// ok is false if there is talk of other codings.
+func codingsOf(h *exchange.Header) (codings byte, ok bool) {
+	said := false
+	for v := range h.Values("accept-encoding") {
+		for v != "" {
+			var item string
+			item, v, _ = strings.Cut(v, ",")
+			name, _, _ := strings.Cut(item, ";")
+			name = strings.Trim(name, " \t")
+			if said = true; name != "" && !slices.ContainsFunc(common[:], func(c string) bool { return is(name, c) }) {
+				return 0, false
+			}
+		}
+	}
+	if !said {
+		return 0, true
+	}
+	header := h.Joined("accept-encoding")
+	for i, coding := range common {
+		if coding != "*" && exchange.AcceptsEncoding(header, coding) > 0 {
+			codings |= 1 << i
+		}
+	}
+	return codings | 1<<7, true
+}
+
+var common = [...]string{"gzip", "br", "zstd", "deflate", "identity", "*"}
