@@ -43,6 +43,10 @@ func startAdmin(p *process, address string) (*admin, error) {
 	mux.HandleFunc("POST /stop", a.stop)
 	mux.HandleFunc("POST /reopen", a.reopen)
 	mux.HandleFunc("POST /drain", a.drain)
+	mux.HandleFunc("GET /upstreams", a.upstreams)
+	mux.HandleFunc("POST /upstreams/drain", a.drainUpstream)
+	mux.HandleFunc("GET /cache", a.cache)
+	mux.HandleFunc("POST /cache/purge", a.purge)
 	a.server = http.Server{
 		Handler: guard(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
@@ -167,7 +171,7 @@ func (c adminClient) do(method, path string) (string, error) {
 		return "", fmt.Errorf("no weir is running at %s (admin): %w", c.address, errors.Unwrap(err))
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
 		return "", err
 	}

@@ -24,6 +24,7 @@ type builder struct {
 	unrouted map[string]*edge.Route // of sites without an action of their own
 
 	files map[string]exchange.Handler // by their settings
+	pools map[string]builtPool        // of upstreams, by name
 }
 
 // fail notes a mistake at the first position that was written.
@@ -41,7 +42,7 @@ func (b *builder) failWith(at config.Pos, message, hint string) {
 // build makes the snapshot of c. When anything is wrong it closes what it opened
 // and returns every mistake, in the order of the file.
 func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
-	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, unrouted: map[string]*edge.Route{}}
+	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
 	w.builds++
 	snap := b.snapshot()
 	if len(b.errs) == 0 {
@@ -69,6 +70,7 @@ func (b *builder) snapshot() *edge.Snapshot {
 		Log:                  b.log(&b.c.Log),
 		Errors:               b.errorPages(b.c.Errors),
 	}
+	b.trust(snap)
 	for _, s := range b.c.Sites {
 		if s.Enabled {
 			b.site(s)
@@ -84,6 +86,15 @@ func (b *builder) snapshot() *edge.Snapshot {
 	}
 	snap.Closers = b.closers
 	return snap
+}
+
+// trust says whose word is taken for who the client is.
+func (b *builder) trust(snap *edge.Snapshot) {
+	for _, n := range b.c.Trusted.From {
+		snap.Trusted = append(snap.Trusted, n.Prefixes...)
+		snap.TrustUnix = snap.TrustUnix || n.Text == "unix"
+	}
+	snap.TrustedHeader = b.c.Trusted.Header
 }
 
 // conflicts notes what the table says of the rules, at the places they were made from.

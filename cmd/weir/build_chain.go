@@ -12,7 +12,8 @@ import (
 // handler makes the chain of a route, or of the site itself when route is nil. The
 // order is that of the request, outermost first: who may not come in is turned
 // away before anything else is done for him, and headers are set on whatever comes
-// out, errors included.
+// out, errors included. The cache is inside of compression, so that it keeps content
+// once, as it is.
 func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.Text) exchange.Handler {
 	own, params := r, paramsOf(paths)
 	if r == nil {
@@ -38,6 +39,7 @@ func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.
 	add(b.arguments(own))
 	add(b.parameters(own))
 	add(b.compressor(firstCompress(own.Compress, site.Compress, b.c.Compress)))
+	add(b.cache(firstCache(own.Cache, site.Cache, b.c.Cache.Default)))
 	add(b.rewrite(own, params))
 	h := b.action(own, params, site.CaseInsensitive || own.CaseInsensitive)
 	if h == nil {

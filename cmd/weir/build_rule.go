@@ -16,14 +16,14 @@ import (
 	"github.com/weirproxy/weir/edge/static"
 )
 
-// action makes the handler that answers for a rule: files, a redirect, or
-// something fixed.
+// action makes the handler that answers for a rule: files, an upstream, a redirect,
+// or something fixed.
 func (b *builder) action(r *config.Rule, params []string, anyCase bool) exchange.Handler {
 	switch {
 	case r.Root != nil:
 		return b.static(r.Root, anyCase)
 	case r.Proxy != nil:
-		b.failWith(r.Proxy.Pos, "this weir cannot pass requests on yet", "")
+		return b.proxy(r.Proxy)
 	case r.Redirect != nil:
 		h, err := reply.NewRedirect(r.Redirect.To, r.Redirect.Status, params...)
 		if err != nil {

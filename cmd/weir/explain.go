@@ -33,6 +33,7 @@ func (cmd *explainCmd) Run(a *app) error {
 	}
 	w := dryWorld()
 	defer w.close()
+	w.told = new(told)
 	snap, err := w.build(c)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (cmd *explainCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: answered with 400 before any site is looked for: %w", cmd.URL, err)
 	}
-	e := explanation{out: a.stdout, c: c, snap: snap, r: r, colour: isTerminal(a.stdout)}
+	e := explanation{out: a.stdout, c: c, snap: snap, r: r, told: w.told, colour: isTerminal(a.stdout)}
 	e.print(u)
 	return nil
 }
@@ -98,6 +99,7 @@ type explanation struct {
 	c      *config.Config
 	snap   *edge.Snapshot
 	r      *exchange.Request
+	told   *told
 	colour bool
 }
 
@@ -206,6 +208,8 @@ func (e *explanation) action(r *config.Rule) {
 	switch {
 	case r.Root != nil:
 		e.line("answers", "files below "+r.Root.Dir, r.Root.Pos.String())
+	case r.Proxy != nil:
+		e.line("answers", "an upstream", r.Proxy.Pos.String())
 	case r.Redirect != nil:
 		e.line("answers", "redirect to "+r.Redirect.To, r.Redirect.Pos.String())
 	case r.Respond != nil:
@@ -232,6 +236,13 @@ func (e *explanation) answer(rt *edge.Route, rule *config.Rule, err error) {
 			defer resp.Body.Close()
 			status = resp.Status
 		}
+	}
+	if e.told.cache != "" {
+		e.line("cache", e.told.cache, "")
+	}
+	if errors.Is(err, errTold) {
+		e.passed(e.told)
+		return
 	}
 	fmt.Fprintln(e.out)
 	fmt.Fprintf(e.out, "  %d %s\n", status, http.StatusText(status))

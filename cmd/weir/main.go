@@ -47,6 +47,8 @@ type cli struct {
 	Run   runCmd   `cmd:"" group:"Serve" help:"Serve what weir.yaml says, in the foreground."`
 	Serve serveCmd `cmd:"" group:"Serve" help:"Serve a directory, without a configuration."`
 
+	Proxy proxyCmd `cmd:"" group:"Serve" help:"Pass requests on, without a configuration."`
+
 	Check   checkCmd   `cmd:"" group:"Configuration" help:"Check the configuration and all it names." aliases:"validate"`
 	Explain explainCmd `cmd:"" group:"Configuration" help:"Say what would answer a URL, and why."`
 	Fmt     fmtCmd     `cmd:"" group:"Configuration" help:"Print the configuration in canonical form, comments kept."`
@@ -55,6 +57,8 @@ type cli struct {
 
 	Reload      reloadCmd      `cmd:"" group:"The running weir" help:"Make the running weir read its configuration again."`
 	Stop        stopCmd        `cmd:"" group:"The running weir" help:"Stop the running weir; what was begun is answered."`
+	Upstream    upstreamCmd    `cmd:"" group:"The running weir" help:"Look at upstreams, and drain them."`
+	Cache       cacheCmd       `cmd:"" group:"The running weir" help:"Look at the cache, and purge it."`
 	Healthcheck healthcheckCmd `cmd:"" group:"The running weir" help:"Ask the running weir whether it is ready: exit code 0 or 1."`
 
 	Trust      trustCmd      `cmd:"" group:"This machine" help:"Make this machine trust weir's own CA."`
@@ -67,6 +71,7 @@ type cli struct {
 const description = `An edge proxy: HTTP/1.1, HTTP/2 and HTTP/3 in one program.
 
   weir serve             this directory, on http://localhost:8000
+  weir proxy 9000        https://localhost:8443 to a program on port 9000
   weir run               the sites of ./weir.yaml
   weir explain URL       what would answer, and why`
 
@@ -114,7 +119,7 @@ func usual(args []string) []string {
 
 // tryHelp names the help that fits a command line that was not understood.
 func tryHelp(m *kong.Application, args []string) string {
-	for _, c := range m.Leaves(true) {
+	for _, c := range m.Children {
 		if c.Name == args[0] || slices.Contains(c.Aliases, args[0]) {
 			return "weir " + c.Name + " --help"
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -83,9 +84,26 @@ func (cmd *completionCmd) Run(a *app) error {
 	return err
 }
 
-func names(m *kong.Application) (all []string) {
-	for _, c := range m.Leaves(true) {
-		all = append(all, c.Name)
+// command is a first word of the command line, as completion knows it.
+type command struct {
+	name, help string
+	flags      []*kong.Flag
+	words      string // that may come next, if only certain ones may
+}
+
+func commands(m *kong.Application) (all []command) {
+	for _, n := range m.Children {
+		if n.Type != kong.CommandNode || n.Hidden {
+			continue
+		}
+		c := command{name: n.Name, help: n.Help, flags: flagsOf(n), words: choices(n)}
+		for _, child := range n.Children {
+			c.words = strings.TrimSpace(c.words + " " + child.Name)
+			c.flags = append(c.flags, flagsOf(child)...)
+		}
+		slices.SortStableFunc(c.flags, func(a, b *kong.Flag) int { return strings.Compare(a.Name, b.Name) })
+		c.flags = slices.CompactFunc(c.flags, func(a, b *kong.Flag) bool { return a.Name == b.Name })
+		all = append(all, c)
 	}
 	return all
 }
@@ -104,13 +122,17 @@ func bashScript(m *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# bash completion of weir; load it with: source <(weir completion bash)\n_weir() {\n")
 	b.WriteString("  local word=${COMP_WORDS[COMP_CWORD]} flags='' words=''\n")
-	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then words='%s'\n  else case ${COMP_WORDS[1]} in\n", strings.Join(names(m), " "))
-	for _, c := range m.Leaves(true) {
+	var names []string
+	for _, c := range commands(m) {
+		names = append(names, c.name)
+	}
+	fmt.Fprintf(&b, "  if [ \"$COMP_CWORD\" -eq 1 ]; then words='%s'\n  else case ${COMP_WORDS[1]} in\n", strings.Join(names, " "))
+	for _, c := range commands(m) {
 		var flags []string
-		for _, f := range flagsOf(c) {
+		for _, f := range c.flags {
 			flags = append(flags, "--"+f.Name)
 		}
-		fmt.Fprintf(&b, "    %s) flags='%s' words='%s' ;;\n", c.Name, strings.Join(flags, " "), choices(c))
+		fmt.Fprintf(&b, "    %s) flags='%s' words='%s' ;;\n", c.name, strings.Join(flags, " "), c.words)
 	}
 	// Without a match bash offers files, by -o default.
 	b.WriteString("  esac; fi\n  case $word in -*) words=$flags ;; esac\n")
@@ -121,18 +143,18 @@ func bashScript(m *kong.Application) string {
 func zshScript(m *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("#compdef weir\n# zsh completion of weir; put it into a directory of $fpath as _weir\n_weir() {\n  local -a commands flags\n  local rest='*:file:_files'\n  commands=(\n")
-	for _, c := range m.Leaves(true) {
-		fmt.Fprintf(&b, "    %s\n", single(c.Name+":"+strings.ReplaceAll(c.Help, ":", "\\:")))
+	for _, c := range commands(m) {
+		fmt.Fprintf(&b, "    %s\n", single(c.name+":"+strings.ReplaceAll(c.help, ":", "\\:")))
 	}
 	b.WriteString("  )\n  if (( CURRENT == 2 )); then _describe command commands; return; fi\n  case $words[2] in\n")
-	for _, c := range m.Leaves(true) {
-		fmt.Fprintf(&b, "    %s) flags=(", c.Name)
-		for _, f := range flagsOf(c) {
+	for _, c := range commands(m) {
+		fmt.Fprintf(&b, "    %s) flags=(", c.name)
+		for _, f := range c.flags {
 			b.WriteString(single(zshFlag(f)) + " ")
 		}
 		b.WriteString(")")
-		if words := choices(c); words != "" {
-			b.WriteString("; rest=" + single("*:word:("+words+")"))
+		if c.words != "" {
+			b.WriteString("; rest=" + single("*:word:("+c.words+")"))
 		}
 		b.WriteString(" ;;\n")
 	}
@@ -155,13 +177,13 @@ func fishScript(m *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# fish completion of weir; put it into ~/.config/fish/completions/weir.fish\n")
 	b.WriteString("complete -c weir -n __fish_use_subcommand -f\n")
-	for _, c := range m.Leaves(true) {
-		fmt.Fprintf(&b, "complete -c weir -n __fish_use_subcommand -a %s -d %s\n", c.Name, single(c.Help))
-		when := "complete -c weir -n " + single("__fish_seen_subcommand_from "+c.Name)
-		if words := choices(c); words != "" {
-			fmt.Fprintf(&b, "%s -f -a %s\n", when, single(words))
+	for _, c := range commands(m) {
+		fmt.Fprintf(&b, "complete -c weir -n __fish_use_subcommand -a %s -d %s\n", c.name, single(c.help))
+		when := "complete -c weir -n " + single("__fish_seen_subcommand_from "+c.name)
+		if c.words != "" {
+			fmt.Fprintf(&b, "%s -f -a %s\n", when, single(c.words))
 		}
-		for _, f := range flagsOf(c) {
+		for _, f := range c.flags {
 			fmt.Fprintf(&b, "%s -l %s", when, f.Name)
 			if f.Short != 0 {
 				fmt.Fprintf(&b, " -s %c", f.Short)

@@ -132,6 +132,9 @@ func (p *process) apply(c *config.Config) error {
 		snap.Discard()
 		return err
 	}
+	for _, w := range c.Warnings {
+		p.log.Warn("configuration", "warning", w.Error(), "hint", w.Hint)
+	}
 	p.conf.Store(c)
 	p.world.forget()
 	p.world.metrics.SetSites(siteNames(c))
@@ -170,7 +173,11 @@ func (p *process) reload() error {
 		return err
 	}
 	p.log.Info("reloaded", "config", c.File, "sites", len(c.Sites), "took", time.Since(began).Round(time.Microsecond).String())
-	for _, what := range p.first.changed(settingsOf(c)) {
+	changed := p.first.changed(settingsOf(c))
+	if p.world.cacheStore() != nil && p.world.storedAs != storeKey(&c.Cache) {
+		changed = append(changed, "cache")
+	}
+	for _, what := range changed {
 		p.log.Warn("needs a restart to change", "setting", what)
 	}
 	return nil

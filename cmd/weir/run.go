@@ -184,24 +184,10 @@ func (cmd *serveCmd) Run(a *app) error {
 	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
 	p, err := start(log, c, load)
 	if err != nil {
-		return cmd.plain(err)
+		return plain(err)
 	}
 	cmd.welcome(a.stderr, p)
 	return p.main(nil)
-}
-
-// plain takes the places away from mistakes: they are those of a text that the user
-// never wrote.
-func (*serveCmd) plain(err error) error {
-	mistakes, ok := errors.AsType[config.Errors](err)
-	if !ok {
-		return err
-	}
-	all := make([]error, len(mistakes))
-	for i, m := range mistakes {
-		all[i] = errors.New(m.Message)
-	}
-	return errors.Join(all...)
 }
 
 // configuration writes down what the options mean, so that serve has no way of its
@@ -246,18 +232,25 @@ func (cmd *serveCmd) configuration() (string, error) {
 	if cmd.NoCache {
 		b.WriteString("    cache_control: none\n")
 	}
-	if len(cmd.Header) > 0 {
-		b.WriteString("    headers: {response: {set: {")
-		for _, h := range cmd.Header {
-			name, value, ok := strings.Cut(h, ":")
-			if !ok {
-				return "", fmt.Errorf("--header %q: want 'Name: value'", h)
-			}
-			fmt.Fprintf(&b, "%s: %s, ", quote(strings.TrimSpace(name)), quote(strings.TrimSpace(value)))
-		}
-		b.WriteString("}}}\n")
+	err := addHeaders(&b, cmd.Header)
+	return b.String(), err
+}
+
+// addHeaders writes the fields of --header into the site that b ends with.
+func addHeaders(b *strings.Builder, fields []string) error {
+	if len(fields) == 0 {
+		return nil
 	}
-	return b.String(), nil
+	b.WriteString("    headers: {response: {set: {")
+	for _, h := range fields {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return fmt.Errorf("--header %q: want 'Name: value'", h)
+		}
+		fmt.Fprintf(b, "%s: %s, ", quote(strings.TrimSpace(name)), quote(strings.TrimSpace(value)))
+	}
+	b.WriteString("}}}\n")
+	return nil
 }
 
 func (cmd *serveCmd) address(port int) string {
@@ -301,10 +294,32 @@ func (cmd *serveCmd) welcome(w io.Writer, p *process) {
 			}
 		}
 	}
+	p.trustHint(w)
+	fmt.Fprintf(w, "\n  Stop with Ctrl-C.\n\n")
+}
+
+// trustHint says how to trust the internal CA, if it is in use.
+func (p *process) trustHint(w io.Writer) {
 	if ca := p.world.certs.internal; ca != nil {
 		fmt.Fprintf(w, "\n  The certificate is weir's own. To trust it: weir trust\n  (or: curl --cacert %s)\n", ca.RootPath())
 	}
-	fmt.Fprintf(w, "\n  Stop with Ctrl-C.\n\n")
+}
+
+// plain takes the places away from mistakes: they are those of a text that the user
+// never wrote.
+func plain(err error) error {
+	mistakes, ok := errors.AsType[config.Errors](err)
+	if !ok {
+		return err
+	}
+	all := make([]error, len(mistakes))
+	for i, m := range mistakes {
+		all[i] = errors.New(m.Message)
+		if m.Hint != "" {
+			all[i] = errors.New(m.Message + "; " + m.Hint)
+		}
+	}
+	return errors.Join(all...)
 }
 
 // ownAddresses are the addresses under which others on the network reach us.

@@ -35,6 +35,9 @@ func (cmd *checkCmd) Run(a *app) error {
 		return err
 	}
 	snap.Discard()
+	if len(c.Warnings) > 0 {
+		fmt.Fprintln(a.stderr, c.Warnings.Warnings(isTerminal(a.stderr)))
+	}
 	routes := 0
 	for _, s := range c.Sites {
 		routes += len(s.Routes)

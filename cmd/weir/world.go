@@ -13,14 +13,16 @@ import (
 	"github.com/weirproxy/weir/cmd/weir/config"
 	"github.com/weirproxy/weir/edge"
 	"github.com/weirproxy/weir/edge/accesslog"
+	"github.com/weirproxy/weir/edge/cache"
 	"github.com/weirproxy/weir/edge/compress"
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/metrics"
 	"github.com/weirproxy/weir/edge/static"
+	"github.com/weirproxy/weir/edge/upstream"
 )
 
-// world is what outlives configurations: certificates, counters, open logs, what
-// is remembered of files. Builds take from it; only the process's goroutine
+// world is what outlives configurations: certificates, counters, open logs, pools of
+// upstreams, what is remembered of files and responses. Builds take from it; only the process's goroutine
 // builds; logs, which snapshots give back when they retire, and what metrics read are
 // locked.
 type world struct {
@@ -29,6 +31,10 @@ type world struct {
 	metrics *metrics.Registry
 	files   *static.Cache
 	certs   *authorities
+	// upstreams keeps the pools that a reload leaves as they are.
+	upstreams *upstream.Upstreams
+	// told is where proxies and caches say what they would do; nil: they do it.
+	told *told
 
 	redirects map[string]exchange.Handler
 	builds    int // so far
@@ -36,7 +42,9 @@ type world struct {
 	mu          sync.Mutex // guards what follows
 	compressors map[string]*sharedCompressor
 	logs        map[string]*sharedLog
-	dropped     uint64 // lines of logs that are closed
+	store       *cache.Store // nil: nothing has been kept yet
+	storedAs    string       // the settings it was opened by
+	dropped     uint64       // lines of logs that are closed
 }
 
 // sharedCompressor is a filter that all sites of the same settings share, over
@@ -66,6 +74,7 @@ func newWorld(log *slog.Logger) *world {
 	return &world{
 		log: log, certs: newAuthorities(log), metrics: metrics.New(metrics.Options{Version: version}),
 		files:       static.NewCache(static.CacheOptions{}),
+		upstreams:   upstream.New(upstream.Options{Log: log}),
 		compressors: map[string]*sharedCompressor{},
 		redirects:   map[string]exchange.Handler{},
 		logs:        map[string]*sharedLog{},
@@ -86,6 +95,7 @@ func (w *world) watchServer(s *edge.Server) error {
 		return w.metrics.Register(metrics.Metric{Name: name, Help: help, Kind: kind}, func(emit metrics.Emit) { emit(value()) })
 	}
 	return errors.Join(
+		w.watchUpstreams(), w.watchCache(),
 		gauge("weir_connections", "Client connections open now.", metrics.Gauge, func() float64 { return float64(s.Stats().Connections) }),
 		gauge("weir_connections_refused_total", "Client connections turned away by the limits.", metrics.Counter, func() float64 { return float64(s.Stats().Refused) }),
 		gauge("weir_access_log_lines_dropped_total", "Lines of access logs that were left out because the file or terminal was too slow.", metrics.Counter, w.droppedLines),
@@ -214,6 +224,10 @@ func (w *world) reopen() error {
 
 func (w *world) close() {
 	w.certs.close()
+	w.upstreams.Close()
+	if store := w.cacheStore(); store != nil {
+		store.Close()
+	}
 }
 
 // log is openLog for a builder.

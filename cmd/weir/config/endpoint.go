@@ -110,3 +110,6 @@ func schemeOf(url string) string {
 func hasTLS(scheme string) bool {
 	return scheme == "https" || scheme == "h2" || scheme == "h3" || scheme == "srv+https"
 }
+
+// HasTLS tells whether e is met over TLS.
+func (e *Endpoint) HasTLS() bool { return hasTLS(schemeOf(e.URL)) }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,10 +107,8 @@ var policy = scalar[string]{
 		if s == "hash" {
 			return "", &problem{"a hash has to know by what", habits[s]}
 		}
-		for _, p := range policies {
-			if s == p {
-				return s, nil
-			}
+		if slices.Contains(policies, s) {
+			return s, nil
 		}
 		p := &problem{message: "want one of " + strings.Join(policies, ", ") + ", or {hash: …}, got " + strconv.Quote(short(s)), hint: habits[lower(s)]}
 		if near := nearest(s, policies); p.hint == "" && near != "" {
