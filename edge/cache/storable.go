@@ -38,7 +38,11 @@ func (f *Filter) newEntry(o offer) *entry {
 	case strings.HasPrefix(h.Get("content-type"), "text/event-stream"):
 		return nil // it has no end to wait for
 	}
-	if p.lifetime == unsaid {
+	switch {
+	case p.lifetime != unsaid:
+	case p.noCache: // which is to say: keep it, and ask each time
+		p.lifetime = 0
+	default:
 		if f.ttl == 0 || !slices.Contains(heuristicStatuses[:], o.status) {
 			return nil
 		}
