@@ -36,7 +36,7 @@ edge/reply:      edge/exchange
 edge/modify:     edge/exchange
 edge/access:     edge/exchange
 edge/compress:   edge/exchange; github.com/klauspost/compress github.com/andybalholm/brotli
-edge/cache:      edge/exchange; github.com/maypok86/otter/v2
+edge/cache:      edge/exchange
 edge/upstream:   edge/exchange edge/http1 edge/nethttp
 edge/proxy:      edge/exchange edge/upstream
 edge/accesslog:  edge/exchange; github.com/DeRuina/timberjack
