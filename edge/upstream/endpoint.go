@@ -23,7 +23,7 @@ type client interface {
 
 // endpoint is one place that calls are sent to, for as long as its pool has it.
 type endpoint struct {
-	place  // weight and tier are guarded by pool.mu, the rest never changes
+	place  // as it was when the endpoint was made
 	pool   *Pool
 	client client
 	dial   func(context.Context, *exchange.Call) (net.Conn, error)
@@ -40,6 +40,8 @@ type endpoint struct {
 	count      counts
 
 	// Guarded by pool.mu:
+	weight   int // of now, as tier
+	tier     int
 	draining bool
 	down     bool  // active health says so
 	ejected  int64 // until then
