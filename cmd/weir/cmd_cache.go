@@ -84,7 +84,7 @@ func (cmd *cacheStatsCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var s cache.Stats
+	var s statsJSON
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return fmt.Errorf("read the answer of the running weir: %w", err)
 	}
@@ -159,7 +159,22 @@ func (a *admin) cache(w http.ResponseWriter, _ *http.Request) {
 	if store := a.process.world.cacheStore(); store != nil {
 		s = store.Stats()
 	}
-	writeJSON(w, s)
+	writeJSON(w, statsJSON(s))
+}
+
+// statsJSON is what GET /cache says. Sizes are in bytes.
+type statsJSON struct {
+	Hits      int64 `json:"hits"`
+	Misses    int64 `json:"misses"`
+	Stale     int64 `json:"stale_hits"`
+	Collapsed int64 `json:"collapsed"`
+	Validated int64 `json:"validated"`
+	Stored    int64 `json:"stored"`
+	Evicted   int64 `json:"evicted"`
+	Purged    int64 `json:"purged"`
+	Entries   int   `json:"responses"`
+	Memory    int64 `json:"memory"`
+	Disk      int64 `json:"disk"`
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/lmittmann/tint"
 
+	"github.com/weirproxy/weir/certs"
 	"github.com/weirproxy/weir/cmd/weir/config"
 )
 
 type proxyCmd struct {
 	Targets []string `arg:"" optional:"" name:"to" help:"Where to pass requests on to, as with --to."`
 
-	From       string   `short:"f" default:"localhost:8443" placeholder:"ADDRESS" help:"Where to listen: localhost:8443 (HTTPS), example.com (HTTPS, and HTTP that leads there), :8080 or http://name (plain HTTP). Default: localhost:8443."`
+	From       string   `short:"f" default:"localhost:8443" placeholder:"ADDRESS" help:"Where to listen: localhost:8443 (HTTPS), :8080 (plain HTTP), app.lan (ports 443 and 80), http://example.com. Default: localhost:8443."`
 	To         []string `short:"t" placeholder:"URL" sep:"none" help:"Where to pass requests on to: 9000, 10.0.0.1:9000, https://name, h2://, h2c://, h3://, unix:/path. Several share the requests."`
 	ChangeHost bool     `help:"Ask the upstream for its own name, not for the one that the client asked for."`
 	Insecure   bool     `help:"Do not verify the upstream's certificate."`
@@ -112,6 +113,10 @@ func parseFrom(s string) (from, error) {
 		return f, fmt.Errorf("--from %s: want localhost:8443, example.com or :8080", s)
 	}
 	f.secure = scheme == "https" || !given && f.host != "" && notAddress != nil
+	if f.secure && f.host != "" && !certs.IsInternal(f.host) {
+		return f, fmt.Errorf("--from %s: weir's own CA signs for localhost and private names only, and certificates from public authorities (ACME) come with a later version; "+
+			"give certificate files in a configuration (weir run), or try: weir proxy --from http://%s", s, rest)
+	}
 	return f, nil
 }
 

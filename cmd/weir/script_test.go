@@ -21,7 +21,7 @@ import (
 // The scripts below testdata/script run this program as a user would.
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"weir": main})
+	testscript.Main(m, map[string]func(){"weir": main, "backend": backend})
 }
 
 func TestScript(t *testing.T) {
@@ -33,7 +33,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("XDG_CONFIG_HOME", e.WorkDir+"/none")
 			e.Setenv("HOME", e.WorkDir)
 			e.Values[theManager{}] = new(manager)
-			for _, name := range []string{"HTTP", "HTTPS", "ADMIN"} {
+			for _, name := range []string{"HTTP", "HTTPS", "ADMIN", "ONE", "TWO"} {
 				port, err := freePort()
 				if err != nil {
 					return err
