@@ -94,7 +94,7 @@ func (p *Pool) first(c *exchange.Call, a *asking) (*endpoint, error) {
 	s := p.fresh(a.now)
 	if len(s.all) == 0 {
 		// Names are looked up for the first time.
-		if err := wait(c, p.resolved, p.settings.Timeouts.Connect); err != nil && err != errWaited {
+		if err := wait(c, p.resolved, cmp.Or(p.settings.Timeouts.Connect, lookupTimeout)); err != nil && err != errWaited {
 			return nil, p.refuse(err)
 		}
 		s = p.set.Load()
