@@ -12,23 +12,24 @@ type lifetime struct {
 	ctx     context.Context
 	end     context.CancelCauseFunc
 	watcher exchange.Interrupter
+	serial  uint64 // in server.departures; 0 if it is not there
+	left    bool   // the client has closed its connection, or its sending half
 }
 
 // Watch implements exchange.Stream.
 func (c *conn) Watch(w exchange.Interrupter) {
-	if w != nil && !c.responded {
-		c.flush() // who watches is about to wait
+	if w != nil {
+		c.prepareToWait()
 	}
 	c.mu.Lock()
 	c.watcher = w
 	c.mu.Unlock()
-	if p, _ := c.doing(); w != nil && p == phaseCut {
-		c.cancel(errServerClosed)
+	if w != nil {
+		c.catchUp()
 	}
 }
 
-// Context implements exchange.Stream. Who asks for it may be about to wait, so
-// responses to earlier requests are not held back any longer.
+// Context implements exchange.Stream.
 func (c *conn) Context() context.Context {
 	c.mu.Lock()
 	ctx := c.ctx
@@ -36,17 +37,53 @@ func (c *conn) Context() context.Context {
 	if ctx != nil {
 		return ctx
 	}
-	if !c.responded {
-		c.flush() // an error shows when this exchange's response is sent
-	}
+	c.prepareToWait()
 	ctx, end := context.WithCancelCause(context.Background())
 	c.mu.Lock()
 	c.ctx, c.end = ctx, end
 	c.mu.Unlock()
+	c.catchUp()
+	return ctx
+}
+
+// prepareToWait is for who asks about the client, and so may be about to wait:
+// responses to earlier requests are not held back any longer, and the client is
+// watched from now on.
+func (c *conn) prepareToWait() {
+	if !c.responded {
+		c.flush() // an error shows when this exchange's response is sent
+	}
+	if c.sys == nil || c.serial != 0 { // only this goroutine sets it
+		return
+	}
+	serial := c.server.departures.add(c)
+	c.mu.Lock()
+	c.serial = serial
+	c.mu.Unlock()
+}
+
+// catchUp tells who has just begun to watch what happened before.
+func (c *conn) catchUp() {
+	c.mu.Lock()
+	left := c.left
+	c.mu.Unlock()
 	if p, _ := c.doing(); p == phaseCut {
 		c.cancel(errServerClosed)
+	} else if left {
+		c.cancel(exchange.ErrClientGone)
 	}
-	return ctx
+}
+
+// leave notes that the client has left. An exchange that waits is told so; one that
+// does not ask goes on, since a client may close its sending half and still read; and
+// a tunnel has ends of its own.
+func (c *conn) leave() {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
+	if p, _ := c.doing(); p != phaseTunnel {
+		c.cancel(exchange.ErrClientGone)
+	}
 }
 
 // cancel ends the context, if there is one, with a cause; nil means that the

@@ -31,6 +31,8 @@ type Server struct {
 	clock    atomic.Uint64 // milliseconds since the sweeper started, as of its last tick
 	draining atomic.Bool
 
+	departures departures
+
 	works   sync.Pool // of *work
 	pieces  sync.Pool // of *[]byte, largePiece long
 	records sync.Pool // of *[]byte, for RecordWriters
@@ -151,6 +153,9 @@ func (s *Server) add(c *conn) bool {
 }
 
 func (s *Server) remove(c *conn) {
+	if c.serial != 0 {
+		s.departures.remove(c.serial)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := len(s.conns) - 1
@@ -171,6 +176,7 @@ func (s *Server) stopSweeper() {
 		close(s.stop)
 	}
 	s.mu.Unlock()
+	s.departures.close()
 	if swept != nil {
 		<-swept
 	}

@@ -180,10 +180,11 @@ func (c *conn) cut() {
 	c.cancel(errServerClosed)
 }
 
-// watch ends the exchange's context if the client has gone.
+// watch ends the exchange's context if the client has gone, where nothing else would
+// notice.
 func (c *conn) watch() {
 	c.mu.Lock()
-	watched := (c.end != nil || c.watcher != nil) && c.sys != nil
+	watched := (c.end != nil || c.watcher != nil) && c.sys != nil && c.serial == 0
 	c.mu.Unlock()
 	if watched && gone(c.sys) {
 		c.cancel(exchange.ErrClientGone)
