@@ -70,7 +70,7 @@ var (
 	errWrongTLS = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("no site of that name on this connection")}
 	errPolicy   = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("site and connection differ in their client-certificate policy")}
 	errNoCert   = &exchange.Error{Fault: exchange.Client, Status: http.StatusForbidden, Title: "Client certificate required", Err: errors.New("no client certificate")}
-	errOpaque   = &exchange.Error{Fault: exchange.Client, Status: http.StatusBadRequest, Err: errors.New("path holds an encoded slash")}
+	errOpaque   = &exchange.Error{Fault: exchange.Client, Status: http.StatusBadRequest, Err: errors.New("path holds an encoded slash, which only routes with raw_path take")}
 	errNoRoute  = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotFound, Err: errors.New("no route matches")}
 )
 

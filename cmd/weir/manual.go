@@ -17,7 +17,7 @@ func (*manCmd) Run(a *app) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH WEIR 1 \"\" \"weir %s\"\n", troff(version))
 	b.WriteString(".SH NAME\nweir \\- an edge proxy\n.SH SYNOPSIS\n.B weir\n.I command\n[\\fIoptions\\fR]\n")
-	b.WriteString(".SH DESCRIPTION\nweir terminates TLS and HTTP/1.1, HTTP/2 and HTTP/3, and serves sites as weir.yaml says.\n.SH COMMANDS\n")
+	b.WriteString(".SH DESCRIPTION\nweir terminates TLS and HTTP/1.1, HTTP/2 and HTTP/3, and answers for sites as weir.yaml says: with files, with what an upstream answers, with redirects and fixed replies.\n.SH COMMANDS\n")
 	for _, c := range a.model.Leaves(true) {
 		fmt.Fprintf(&b, ".SS %s\n%s\n", troff(usage(c)), troff(strings.TrimSpace(c.Help)))
 		for _, f := range flagsOf(c) {

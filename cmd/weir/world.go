@@ -224,10 +224,10 @@ func (w *world) reopen() error {
 
 func (w *world) close() {
 	w.certs.close()
-	w.upstreams.Close()
 	if store := w.cacheStore(); store != nil {
-		store.Close()
+		store.Close() // before what it asks for new responses
 	}
+	w.upstreams.Close()
 }
 
 // log is openLog for a builder.
