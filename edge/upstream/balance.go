@@ -102,7 +102,7 @@ func (p *Pool) least(s *set, q *query) *endpoint {
 
 // cost is how much e has to do for its weight. Idle endpoints cost the same, since
 // heavier ones come up more often already.
-func (p *Pool) cost(e *endpoint, weight uint32, now int64) float64 {
+func (p *Pool) cost(e *endpoint, weight uint64, now int64) float64 {
 	return 1 + float64(e.inflight.Load())/(float64(weight)*p.share(e, now))
 }
 
@@ -158,7 +158,7 @@ func (p *Pool) round(s *set, q *query) *endpoint {
 			continue
 		}
 		weight := uint64(math.Ceil(float64(s.weight(i)) * p.share(e, q.now) * roundScale))
-		most := uint64(s.most) * roundScale
+		most := s.most * roundScale
 		if (weight*pass+e.hash%most)%most >= most-weight && !q.skips(e) {
 			return e
 		}

@@ -1,6 +1,9 @@
 package upstream
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // budget holds a pool's retries to a share of its calls, so that an upstream that is
 // ill of too much work does not get twice as much.
@@ -21,13 +24,14 @@ type second struct {
 	retries uint64
 }
 
-// spend tells whether one more retry is allowed at now, when so many calls have been
-// made since the pool was: percent of those since the first second with a retry in
-// the last ten, and some.
-func (b *budget) spend(now int64, calls uint64, percent int) bool {
+// spend tells whether one more retry is allowed at now: percent of the calls since
+// the first second with a retry in the last ten, and some. made is how many calls
+// there have been since the pool was made.
+func (b *budget) spend(now int64, made *atomic.Uint64, percent int) bool {
 	at := now/1e9 + 1
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	calls := made.Load() // never less than what is noted
 	this := &b.seconds[at%budgetSpan]
 	if this.at != at {
 		*this = second{at: at, calls: calls}

@@ -29,6 +29,8 @@ type asking struct {
 	saved  exchange.Bytes // bytes as they were before the first attempt
 	again  bool           // the body can be sent again
 	length int64          // of the body
+	// hurried says that the deadline is the caller's.
+	hurried bool
 }
 
 // Do sends c to one of the pool's endpoints, and to others as [Retry] says, and
@@ -67,9 +69,10 @@ func (p *Pool) begin(c *exchange.Call, a *asking) {
 	p.calls.Add(1)
 	p.ask(c, &a.query)
 	a.named = c.Authority != ""
-	if p.settings.Timeouts.Whole > 0 {
-		if end := time.Now().Add(p.settings.Timeouts.Whole); c.Deadline.IsZero() || end.Before(c.Deadline) {
-			c.Deadline = end
+	a.hurried = !c.Deadline.IsZero()
+	if whole := p.settings.Timeouts.Whole; whole > 0 {
+		if end := time.Now().Add(whole); !a.hurried || end.Before(c.Deadline) {
+			c.Deadline, a.hurried = end, false
 		}
 	}
 	a.length = c.Body.Len()
@@ -131,7 +134,7 @@ func (p *Pool) attempt(e *endpoint, c *exchange.Call, resp *exchange.Response, a
 	a.result.Attempts++
 	a.result.Connect += c.Attempt.Connect
 	a.result.Waited = time.Duration(end - start)
-	e.judge(c, resp.Status, err, end-began, end)
+	e.judge(c, resp.Status, err, a.hurried, end-began, end)
 	return err
 }
 
@@ -154,7 +157,7 @@ func (p *Pool) next(e *endpoint, c *exchange.Call, resp *exchange.Response, a *a
 			return nil
 		}
 	}
-	if how != unsent && !p.budget.spend(p.now(), p.calls.Load(), p.settings.Retry.Budget) {
+	if how != unsent && !p.budget.spend(p.now(), &p.calls, p.settings.Retry.Budget) {
 		p.exhausted.Add(1)
 		if other != e {
 			other.leave()

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -17,8 +18,10 @@ func blames(err error) bool {
 	return ok && e.Fault == exchange.Upstream
 }
 
-// judge learns from one attempt, which took so long.
-func (e *endpoint) judge(c *exchange.Call, status int, err error, took, now int64) {
+// judge learns from one attempt, which took so long. hurried says that the caller has
+// set the call's deadline: clients that give little time must not get an endpoint
+// ejected.
+func (e *endpoint) judge(c *exchange.Call, status int, err error, hurried bool, took, now int64) {
 	e.count.calls.Add(1)
 	switch {
 	case err == nil && (status < 502 || status > 504):
@@ -32,7 +35,7 @@ func (e *endpoint) judge(c *exchange.Call, status int, err error, took, now int6
 	case err == nil:
 		e.count.status.Add(1)
 		err = statusError(status)
-	case !blames(err):
+	case !blames(err), hurried && isTimeout(err) && overdue(c):
 		return
 	case c.Attempt.Reused && !c.Attempt.Answered && !isTimeout(err):
 		// The endpoint closed a connection that lay idle, as it may.
@@ -90,7 +93,7 @@ func (p *Pool) eject(e *endpoint, failures int, err error) {
 	e.ejected = now + min(long<<min(e.ejects, 8), ejectLongest*long)
 	e.ejects++
 	e.count.ejections.Add(1)
-	p.note(e, "endpoint is ejected", fmt.Sprintf("%d failures in a row, the last: %v", failures, err))
+	p.note(e, slog.LevelWarn, "endpoint is ejected", fmt.Sprintf("%d failures in a row, the last: %v", failures, err))
 	p.renew(all)
 }
 
@@ -99,7 +102,7 @@ func (p *Pool) comeBack(now int64) {
 	for _, e := range p.set.Load().all {
 		if s := e.started.Load(); e.ejected > s && e.ejected <= now && !e.down {
 			e.started.Store(e.ejected)
-			p.note(e, "endpoint is tried again", "")
+			p.note(e, slog.LevelInfo, "endpoint is tried again", "")
 		}
 	}
 }

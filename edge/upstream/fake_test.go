@@ -26,7 +26,6 @@ type scripted struct {
 	calls       int
 	idleClosed  int
 	closed      bool
-	bodies      []string
 	authorities []string
 }
 

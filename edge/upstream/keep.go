@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -99,11 +100,11 @@ func (p *Pool) examine(ctx context.Context, e *endpoint) {
 	switch {
 	case !c.ok && !e.down && (!known || c.row >= p.settings.Health.Fail):
 		e.down = true
-		p.note(e, "endpoint is down", err.Error())
+		p.note(e, slog.LevelWarn, "endpoint is down", err.Error())
 	case c.ok && e.down && c.row >= p.settings.Health.Pass:
 		e.down = false
 		e.started.Store(p.now())
-		p.note(e, "endpoint is up", "")
+		p.note(e, slog.LevelInfo, "endpoint is up", "")
 	default:
 		return
 	}

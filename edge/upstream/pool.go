@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,8 +39,7 @@ type Pool struct {
 	// Calls take it only when something has changed.
 	mu       sync.Mutex
 	lookup   lookup
-	checks   int // that are running
-	ended    bool
+	checks   int           // that are running
 	kick     chan struct{} // the keeper should look again
 	resolved chan struct{} // closed when names have been looked up once
 	cancel   context.CancelFunc
@@ -75,10 +75,8 @@ func (p *Pool) end() {
 	p.cancel()
 	p.keeper.Wait()
 	p.mu.Lock()
-	p.ended = true
-	all := p.set.Load().all
-	p.mu.Unlock()
-	for _, e := range all {
+	defer p.mu.Unlock()
+	for _, e := range p.set.Load().all {
 		e.client.Close()
 	}
 }
@@ -86,12 +84,15 @@ func (p *Pool) end() {
 // fresh returns the set, made anew where time alone has made it stale.
 func (p *Pool) fresh(now int64) *set {
 	s := p.set.Load()
-	if s.until != 0 && now >= s.until {
-		p.mu.Lock()
+	if !s.stale(now) {
+		return s
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s = p.set.Load(); s.stale(now) { // nobody else was faster
 		p.comeBack(now)
-		p.renew(p.set.Load().all)
-		p.mu.Unlock()
-		return p.set.Load()
+		p.renew(s.all)
+		s = p.set.Load()
 	}
 	return s
 }
@@ -105,9 +106,9 @@ func (p *Pool) renew(all []*endpoint) {
 }
 
 // note writes down and logs what has become of e. p.mu is held.
-func (p *Pool) note(e *endpoint, event, why string) {
+func (p *Pool) note(e *endpoint, level slog.Level, event, why string) {
 	e.why, e.since = why, time.Now()
-	p.owner.log.Info(event, "pool", p.name, "endpoint", e.address, "why", why)
+	p.owner.log.Log(context.Background(), level, event, "pool", p.name, "endpoint", e.address, "why", why)
 }
 
 func (p *Pool) drain(address string, drain bool) error {
@@ -124,10 +125,10 @@ func (p *Pool) drain(address string, drain bool) error {
 			continue
 		}
 		if e.draining = drain; drain {
-			p.note(e, "endpoint is draining", "by order")
+			p.note(e, slog.LevelInfo, "endpoint is draining", "by order")
 		} else {
 			e.started.Store(p.now())
-			p.note(e, "endpoint takes calls again", "")
+			p.note(e, slog.LevelInfo, "endpoint takes calls again", "")
 		}
 	}
 	if !found {

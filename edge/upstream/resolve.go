@@ -29,6 +29,7 @@ const (
 	lookupTimeout = 10 * time.Second
 	lookupAgain   = time.Second // after a first failure; then twice that, and so on
 	serviceMost   = 64          // targets of one service
+	addressMost   = 256         // of one name
 )
 
 // start finds the places of origins that need no resolving, before the pool is used.
@@ -167,7 +168,7 @@ func (p *Pool) addresses(ctx context.Context, o origin, name, port string, weigh
 	}
 	old := slices.ContainsFunc(ips, func(ip netip.Addr) bool { return ip.Unmap().Is4() })
 	var places []place
-	for _, ip := range ips {
+	for _, ip := range ips[:min(len(ips), addressMost)] {
 		at := o.at(o.host, ip, port, weight)
 		if at.tier = tier; old && !ip.Unmap().Is4() {
 			at.tier++

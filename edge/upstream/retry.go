@@ -25,6 +25,8 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 	switch {
 	case err != nil && !blames(err):
 		return no // the caller has gone, or its body failed
+	case err != nil && !t.Written && !a.again && c.Body.Len() != a.length:
+		return no // what was read of the body is lost
 	case err != nil && !t.Written && !t.Reused:
 		return unsent
 	}
@@ -37,9 +39,9 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 			return other
 		}
 	case !t.Written:
-		// Refused before it was processed (RFC 9113 §8.7), or never sent. What was read
-		// of the body is lost with the attempt.
-		if a.again || a.length >= 0 && c.Body.Len() == a.length {
+		// Refused before it was processed (RFC 9113 §8.7), or never sent. Of a body
+		// without a length nobody knows whether it is whole.
+		if a.again || a.length >= 0 {
 			return fresh
 		}
 	case t.Answered || !a.again || !idempotent(c.Method) || c.Upgrade != "":

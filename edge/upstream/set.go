@@ -14,21 +14,23 @@ type set struct {
 	first int         // so many of able are asked before the rest
 	until int64       // when the first ejection ends and the set is stale; 0: never
 	// sums has the weights of able[:first] added up, nil if they are all the same.
-	sums []uint32
-	most uint32 // the largest weight
+	sums []uint64
+	most uint64 // the largest weight
 	ids  map[string]*endpoint
 }
 
+// stale tells whether an ejection has ended since s was made.
+func (s *set) stale(now int64) bool { return s.until != 0 && now >= s.until }
+
 // query is what decides about one call's endpoint.
 type query struct {
-	now     int64
-	limit   int64 // calls that an endpoint may have; 0: any number
-	key     uint64
-	keyed   bool
-	sticky  string // the value of the cookie
-	tried   [8]*endpoint
-	ntried  int
-	waiting bool // places are for those who wait
+	now    int64
+	limit  int64 // calls that an endpoint may have; 0: any number
+	key    uint64
+	keyed  bool
+	sticky string // the value of the cookie
+	tried  [8]*endpoint
+	ntried int
 }
 
 // skips tells whether e must not be asked: it was, or is busy.
@@ -81,10 +83,10 @@ func newSet(all []*endpoint, now int64, sticky bool) *set {
 }
 
 func (s *set) weigh() {
-	even, sum := true, uint32(0)
-	sums := make([]uint32, s.first)
+	even, sum := true, uint64(0)
+	sums := make([]uint64, s.first)
 	for i, e := range s.able[:s.first] {
-		w := uint32(e.weight)
+		w := uint64(e.weight)
 		s.most = max(s.most, w)
 		even = even && e.weight == s.able[0].weight
 		sum += w
@@ -96,7 +98,7 @@ func (s *set) weigh() {
 }
 
 // weight is that of able[i], i < first.
-func (s *set) weight(i int) uint32 {
+func (s *set) weight(i int) uint64 {
 	switch {
 	case s.sums == nil:
 		return s.most
@@ -111,7 +113,7 @@ func (s *set) sample() int {
 	if s.sums == nil {
 		return rand.IntN(s.first)
 	}
-	x := rand.Uint32N(s.sums[s.first-1])
+	x := rand.Uint64N(s.sums[s.first-1])
 	return sort.Search(s.first, func(i int) bool { return s.sums[i] > x })
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -232,7 +233,7 @@ func TestSecurity_P15_UpstreamsAreVerified(t *testing.T) {
 		hello(w, r)
 	}))
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
 	ca := certFile(t, server.Certificate())
@@ -323,6 +324,7 @@ func TestSockets_ClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool.AddCert(leaf)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
 	server.StartTLS()
 	defer server.Close()
