@@ -62,7 +62,8 @@ type upstreamConn interface {
 	// open begins x on a stream of its own, or returns false if there can be none.
 	// Errors are those of x, not of the connection.
 	open(x *outgoing) (bool, error)
-	sweep(now time.Time, keep time.Duration)
+	// sweep looks at the connection's limits of time and tells whether it is closed.
+	sweep(now time.Time, keep time.Duration) (closed bool)
 	// retire lets no more calls begin, and closes when those that go on have ended.
 	retire()
 	idle() bool
@@ -91,7 +92,6 @@ var (
 
 // open begins x on a connection, made if need be.
 func (c *Client) open(x *outgoing) error {
-	fresh := false
 	for {
 		c.mu.Lock()
 		conns, made, closed := c.conns, c.made, c.closed
@@ -104,81 +104,87 @@ func (c *Client) open(x *outgoing) error {
 				return err
 			}
 		}
-		if fresh {
-			return upstreamFault(errNoStreams)
-		}
-		var err error
-		if fresh, err = c.grow(x, made); err != nil {
+		began := time.Now()
+		ok, err := c.grow(x, made)
+		x.call.Attempt.Connect += time.Since(began)
+		if ok || err != nil {
 			return err
 		}
 	}
 }
 
-// grow makes a connection, or waits for one being made; fresh says that it is x's own.
-// made is how many there were when those at hand had no room.
-func (c *Client) grow(x *outgoing, made int64) (fresh bool, err error) {
-	began := time.Now()
+// grow makes a connection and begins x on it, or waits for one being made. made is how
+// many had been when those at hand had no room.
+func (c *Client) grow(x *outgoing, made int64) (begun bool, err error) {
 	ctx, stop := x.connecting(c.o.Connect)
 	defer stop()
 	c.mu.Lock()
-	d := c.dialing
-	switch {
-	case c.made != made:
+	if c.made != made || c.closed {
 		c.mu.Unlock()
 		return false, nil
-	case d == nil:
+	}
+	d := c.dialing
+	if d == nil {
 		d = &dialing{done: make(chan struct{})}
 		c.dialing = d
 		c.mu.Unlock()
-		err = c.connect(ctx, x, d)
-		x.call.Attempt.Connect += time.Since(began)
-		return true, err
+		return true, c.connect(ctx, x, d)
 	}
 	c.mu.Unlock()
 	select {
 	case <-d.done:
 		err = d.err
 	case <-ctx.Done():
+		return false, x.fault(context.Cause(ctx))
+	}
+	if err == nil || d.again && x.given() == nil {
+		return false, nil
+	}
+	return false, x.fault(err)
+}
+
+// connect makes a connection, begins x on it as its first call, and shares it.
+func (c *Client) connect(ctx context.Context, x *outgoing, d *dialing) error {
+	conn, err := c.dial(ctx, x.call)
+	begun := false
+	if err == nil {
+		begun, err = conn.open(x)
+		if !begun && err == nil {
+			err = errNoStreams
+		}
+	} else if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	x.call.Attempt.Connect += time.Since(began)
-	if d.again && x.given() == nil {
-		return false, nil
+	c.mu.Lock()
+	c.dialing = nil
+	if conn != nil {
+		c.made++
+		c.conns = append(c.conns[:len(c.conns):len(c.conns)], conn)
+		c.sweeper.startLocked(c)
+	}
+	// Others share what happened to the connection, not what happened to x.
+	if d.again = x.given() != nil; conn == nil || err == errNoStreams {
+		d.err = err
+	}
+	closed := c.closed
+	c.mu.Unlock()
+	close(d.done)
+	if conn != nil && (closed || err == errNoStreams) {
+		conn.retire()
 	}
 	if err != nil {
 		err = x.fault(err)
 	}
-	return false, err
-}
-
-func (c *Client) connect(ctx context.Context, x *outgoing, d *dialing) error {
-	conn, err := c.dial(ctx, x.call)
-	if err != nil && ctx.Err() != nil && x.given() == nil {
-		err = timeFault("connecting takes too long")
-	}
-	c.mu.Lock()
-	c.dialing = nil
-	if err == nil && !c.closed {
-		c.conns = append(c.conns[:len(c.conns):len(c.conns)], conn)
-		c.made++
-		c.sweeper.startLocked(c)
-	}
-	if err == nil && c.closed {
-		err = errClientClosed
-		defer conn.retire()
-	}
-	d.err, d.again = err, err != nil && x.given() != nil
-	c.mu.Unlock()
-	close(d.done)
-	if err != nil {
-		return x.fault(err)
-	}
-	return nil
+	return err
 }
 
 func (c *Client) dial(ctx context.Context, call *exchange.Call) (upstreamConn, error) {
 	if c.o.Protocol == "h3" {
-		return c.dialH3(ctx)
+		h, err := c.dialH3(ctx)
+		if err != nil {
+			return nil, err // not as a nil *h3Conn
+		}
+		return h, nil
 	}
 	nc, err := c.o.Dial(ctx, call)
 	if err != nil {
@@ -189,7 +195,11 @@ func (c *Client) dial(ctx context.Context, call *exchange.Call) (upstreamConn, e
 			return nil, err
 		}
 	}
-	return c.newH2Conn(ctx, nc)
+	h, err := c.newH2Conn(ctx, nc)
+	if err != nil {
+		return nil, err // not as a nil *h2Conn
+	}
+	return h, nil
 }
 
 // handshake makes TLS of nc, and closes it if that fails. An upstream that chooses no
@@ -219,7 +229,9 @@ func (c *Client) drop(conn upstreamConn) {
 			kept = append(kept, k)
 		}
 	}
-	c.conns = kept
+	if c.conns = kept; len(kept) == 0 {
+		c.sweeper.gone()
+	}
 }
 
 // CloseIdle closes the connections that no call uses.

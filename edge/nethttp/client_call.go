@@ -235,7 +235,7 @@ func (x *outgoing) final(status int, length int64, end bool) error {
 	case bare || end:
 		length = 0
 	}
-	if !bare {
+	if !bare || status == 204 {
 		x.resp.Header.Del("content-length") // the body says it
 	}
 	x.body.left = length

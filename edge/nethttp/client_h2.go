@@ -235,7 +235,7 @@ func (h *h2Conn) forget(s *h2Stream) {
 }
 
 // sweep implements upstreamConn.
-func (h *h2Conn) sweep(now time.Time, keep time.Duration) {
+func (h *h2Conn) sweep(now time.Time, keep time.Duration) (closed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch h.vain = 0; {
@@ -254,6 +254,7 @@ func (h *h2Conn) sweep(now time.Time, keep time.Duration) {
 		h.fr.WritePing(false, [8]byte{'w', 'e', 'i', 'r'})
 		h.say()
 	}
+	return h.closed
 }
 
 // retire implements upstreamConn.

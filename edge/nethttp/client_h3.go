@@ -35,6 +35,7 @@ type h3Conn struct {
 	udp    *net.UDPConn
 	tr     *quic.Transport
 	qc     *quic.Conn
+	kill   func(quic.ApplicationErrorCode, string) error // qc.CloseWithError
 
 	greeted chan struct{} // closed when SETTINGS have come
 	connect bool          // extended CONNECT (RFC 9220); set before
@@ -91,6 +92,7 @@ func (c *Client) dialH3(ctx context.Context) (_ *h3Conn, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("quic: %w", err)
 	}
+	h.kill = h.qc.CloseWithError
 	if err = h.greet(); err != nil {
 		h.qc.CloseWithError(0, "")
 		return nil, fmt.Errorf("http3: %w", err)
@@ -154,8 +156,9 @@ func (h *h3Conn) accept() {
 	h.udp.Close()
 }
 
+// die closes the connection for a rule that the upstream broke.
 func (h *h3Conn) die(code http3.ErrCode, why string) error {
-	h.qc.CloseWithError(quic.ApplicationErrorCode(code), why)
+	h.kill(quic.ApplicationErrorCode(code), why)
 	return errors.New(why)
 }
 
@@ -278,7 +281,7 @@ func (h *h3Conn) goAway(r *bufio.Reader, n uint64) error {
 		s.cancel(fmt.Errorf("%w: %w", errUnprocessed, errH2Gone))
 	}
 	if last {
-		h.qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		h.kill(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 	}
 	return nil
 }
@@ -293,18 +296,19 @@ func (h *h3Conn) forget(s *h3Stream) {
 	last := h.away && len(h.streams) == 0
 	h.mu.Unlock()
 	if last {
-		h.qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		h.kill(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 	}
 }
 
 // sweep implements upstreamConn.
-func (h *h3Conn) sweep(now time.Time, keep time.Duration) {
+func (h *h3Conn) sweep(now time.Time, keep time.Duration) (closed bool) {
 	h.mu.Lock()
 	late := keep > 0 && len(h.streams) == 0 && now.Sub(h.quiet) > keep
 	h.mu.Unlock()
 	if late {
 		h.retire()
 	}
+	return h.qc.Context().Err() != nil
 }
 
 // retire implements upstreamConn.
@@ -314,7 +318,7 @@ func (h *h3Conn) retire() {
 	last := len(h.streams) == 0
 	h.mu.Unlock()
 	if last {
-		h.qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		h.kill(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 	}
 }
 

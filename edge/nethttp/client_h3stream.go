@@ -326,10 +326,14 @@ func (s *h3Stream) sendTrailer(t *exchange.Header) error {
 // cancel implements callStream.
 func (s *h3Stream) cancel(err error) {
 	s.mu.Lock()
-	if s.err == nil {
+	again := s.err != nil
+	if !again {
 		s.err = err
 	}
 	s.mu.Unlock()
+	if again {
+		return
+	}
 	s.str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 	s.str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestCanceled))
 }

@@ -11,7 +11,8 @@ type sweeper struct {
 	head, idle, keep, tunnel time.Duration
 	every                    time.Duration
 	epoch                    time.Time
-	running                  bool // held by the client's lock
+	running                  bool          // held by the client's lock
+	wake                     chan struct{} // has one when the last connection has gone
 
 	calls sync.Mutex // held while a call is looked at: after remove it is not touched
 	first *outgoing
@@ -25,7 +26,7 @@ func (s *sweeper) init(o ClientOptions) {
 			s.every = min(s.every, max(d/4, time.Millisecond))
 		}
 	}
-	s.epoch = time.Now()
+	s.epoch, s.wake = time.Now(), make(chan struct{}, 1)
 }
 
 // clock returns nanoseconds that are never 0.
@@ -63,10 +64,22 @@ func (s *sweeper) startLocked(c *Client) {
 	}
 }
 
+// gone is called when c has lost its last connection.
+func (s *sweeper) gone() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
 func (s *sweeper) run(c *Client) {
 	t := time.NewTicker(s.every)
 	defer t.Stop()
-	for range t.C {
+	for {
+		select {
+		case <-t.C:
+		case <-s.wake:
+		}
 		c.mu.Lock()
 		conns := c.conns
 		if len(conns) == 0 {
@@ -77,7 +90,9 @@ func (s *sweeper) run(c *Client) {
 		c.mu.Unlock()
 		now := time.Now()
 		for _, conn := range conns {
-			conn.sweep(now, s.keep)
+			if conn.sweep(now, s.keep) {
+				c.drop(conn) // it was closed before it was in the list
+			}
 		}
 		s.look(s.clock())
 	}
