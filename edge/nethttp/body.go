@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
@@ -13,9 +15,10 @@ import (
 // body is a request's content. It counts, keeps the client to the length it
 // announced (security P1, Q8) and to the minimum rate, and hands trailers over.
 type body struct {
-	st   *stream
-	left int64 // -1 when not announced
-	err  error // sticky
+	st       *stream
+	left     int64                 // -1 when not announced
+	err      error                 // sticky
+	unwanted atomic.Pointer[error] // why nobody reads on, where Interrupt said so
 }
 
 func (st *stream) readBody() {
@@ -50,8 +53,18 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		b.err = blame(err)
+		if cause := b.unwanted.Load(); cause != nil && err != io.EOF {
+			b.err = *cause
+		}
 	}
 	return n, b.err
+}
+
+// Interrupt implements exchange.Interrupter: a Read that waits ends, as an upstream
+// has answered that does not want the rest. The stream itself goes on, with the answer.
+func (b *body) Interrupt(cause error) {
+	b.unwanted.Store(&cause)
+	http.NewResponseController(b.st.w).SetReadDeadline(time.Unix(1, 0))
 }
 
 // blame says whose fault it is that a body did not come: the libraries' errors do not.
