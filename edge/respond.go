@@ -54,6 +54,8 @@ func faultOf(err error) exchange.Fault {
 		return exchange.Client
 	case errors.As(err, &e):
 		return e.Fault
+	case errors.Is(err, context.Canceled): // the stream's: HTTP/2 and HTTP/3 say no more
+		return exchange.Client
 	}
 	return exchange.Internal
 }
