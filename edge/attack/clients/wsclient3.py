@@ -19,7 +19,7 @@ from aioquic.h3.connection import H3_ALPN, H3Connection, Setting
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated, StreamReset
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
 
 
@@ -56,7 +56,7 @@ class Client(QuicConnectionProtocol):
     def say(self, data):
         self.send(TextMessage(data=data) if isinstance(data, str) else BytesMessage(data=data))
 
-    async def close(self):
+    async def finish(self):
         self.send(CloseConnection(code=1000))
         while True:
             message = await self.inbox.get()
@@ -81,7 +81,8 @@ class Client(QuicConnectionProtocol):
             self.settings.set_result(self.http.received_settings)
 
     def receive(self, event):
-        self.websocket.receive_data(event.data)
+        if event.data:
+            self.websocket.receive_data(event.data)
         for message in self.websocket.events():
             if isinstance(message, Ping):
                 self.send(message.response())
@@ -92,7 +93,7 @@ class Client(QuicConnectionProtocol):
                     self.partial = None
             else:
                 self.inbox.put_nowait(message)
-        if event.stream_ended:
+        if event.stream_ended and self.websocket.state is not ConnectionState.CLOSED:
             self.fail("the server ended the stream")
 
     def fail(self, reason):
@@ -128,7 +129,7 @@ async def echo(client, count):
         if got != message(came):
             raise ConnectionError(f"message {came} came back as another")
         total += len(got)
-    await client.close()
+    await client.finish()
     print(f"echoed {count} messages, {total} bytes, over h3 in {(time.monotonic() - start) * 1000:.0f} ms")
 
 
@@ -141,7 +142,7 @@ async def lines(client):
     while line := await stdin.readline():
         client.say(line.decode().rstrip("\n"))
         print(await client.receive_message(), flush=True)
-    await client.close()
+    await client.finish()
 
 
 async def run(ca, url, place, count):
