@@ -58,12 +58,12 @@ func (w *callWork) compose(call *exchange.Call, single bool) (streams bool, err 
 	n := call.Body.Len()
 	w.out = appendCall(w.out[:0], call, n, single)
 	switch {
-	case n == 0:
+	case call.Body == exchange.NoBody:
 		return false, nil
-	case n < 0 || n > smallBody || call.Expect:
+	case n < 0 || n > smallBody || n > 0 && call.Expect:
 		return true, nil
 	}
-	return false, w.gather(call.Body, int(n))
+	return false, w.gather(call.Body, int(n)) // also of none: that nothing follows is seen, not believed
 }
 
 // gather reads a body of n bytes behind the head.

@@ -57,6 +57,7 @@ func (c *clientConn) feed() error {
 		}
 		switch {
 		case c.headGone:
+			c.client.transport.hurry(4 * sendTick)
 			c.load(body, nil)
 		default:
 			c.headGone = true

@@ -5,6 +5,10 @@ import "time"
 // minTick is the shortest time between two looks, for calls that have to be over soon.
 const minTick = 5 * time.Millisecond
 
+// sendTick is how often who is stuck in sending a body is looked at: an upstream that
+// answers and reads no further is not to cost a second.
+const sendTick = 50 * time.Millisecond
+
 // add takes c in and makes the sweeper look often enough for its limits.
 func (t *Transport) add(c *clientConn) error {
 	t.mu.Lock()
@@ -106,8 +110,12 @@ func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
 			over = append(over, c)
 		}
 		next = min(next, c.client.options.tick())
-		if until := c.until.Load(); until > now && phaseOf(c.state.Load()) != callPooled {
+		p := phaseOf(c.state.Load())
+		if until := c.until.Load(); until > now && p != callPooled {
 			next = min(next, max(time.Duration(until-now)*time.Millisecond/4, minTick))
+		}
+		if p == callSend {
+			next = min(next, sendTick)
 		}
 	}
 	if int64(next) != t.tick.Load() {

@@ -3,6 +3,7 @@ package http1
 import (
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -11,7 +12,8 @@ import (
 // upstreamTunnel is the upstream's end of a connection that has switched protocols.
 type upstreamTunnel struct {
 	c     *clientConn
-	early []byte // what came behind the 101
+	early []byte      // what came behind the 101
+	ended atomic.Bool // our half was closed in order
 }
 
 var _ exchange.Tunnel = (*upstreamTunnel)(nil)
@@ -66,6 +68,7 @@ func (t *upstreamTunnel) note(err error) error {
 
 // CloseWrite implements exchange.Tunnel.
 func (t *upstreamTunnel) CloseWrite() error {
+	t.ended.Store(true)
 	if t.c.secure != nil {
 		if err := t.c.secure.CloseWrite(); err != nil {
 			return t.note(err)
@@ -77,20 +80,48 @@ func (t *upstreamTunnel) CloseWrite() error {
 	return t.c.raw.Close()
 }
 
-// Close implements exchange.Tunnel.
+// Close implements exchange.Tunnel. Where our half did not end in order, the upstream
+// is to see that, by a reset.
 func (t *upstreamTunnel) Close() error {
-	t.c.close()
+	t.c.closeOr(!t.ended.Load())
 	return nil
 }
 
-// ReadFrom implements io.ReaderFrom: what can go past us from socket to socket
-// (splice) does. With a limit on idling every piece has to be seen.
-func (t *upstreamTunnel) ReadFrom(r io.Reader) (int64, error) {
-	if tcp, ok := t.c.raw.(*net.TCPConn); ok && t.c.secure == nil && t.c.client.options.Tunnel == 0 {
-		n, err := tcp.ReadFrom(r)
-		return n, t.note(err)
-	}
-	return io.Copy(writerOnly{t}, r)
+// WriteTo implements io.WriterTo for io.Copy.
+func (t *upstreamTunnel) WriteTo(w io.Writer) (int64, error) {
+	return exchange.Ferry(w, t, t.bulk(w, t.plain()))
 }
 
-type writerOnly struct{ io.Writer }
+// ReadFrom implements io.ReaderFrom for io.Copy. What has a limit is bulk already.
+func (t *upstreamTunnel) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok && t.plain() != nil {
+		n, err := t.plain().ReadFrom(limited)
+		return n, t.note(err)
+	}
+	return exchange.Ferry(t, r, t.bulk(t, r))
+}
+
+// plain returns the socket that bytes may go to and from without being seen here, or
+// nil: over TLS, and with a limit on idling.
+func (t *upstreamTunnel) plain() *net.TCPConn {
+	if t.c.secure != nil || t.c.client.options.Tunnel > 0 {
+		return nil
+	}
+	tcp, _ := t.c.raw.(*net.TCPConn)
+	return tcp
+}
+
+// bulk returns a function that leaves bytes in the kernel (splice) where src and dst
+// are sockets, or nil.
+func (t *upstreamTunnel) bulk(dst io.Writer, src io.Reader) func() (int64, error) {
+	if t.plain() == nil {
+		return nil
+	}
+	return func() (int64, error) {
+		n, err := io.Copy(dst, io.LimitReader(src, tunnelBulk))
+		if err == nil && n < tunnelBulk {
+			err = io.EOF
+		}
+		return n, err
+	}
+}
