@@ -21,14 +21,19 @@ func isGRPC(h *exchange.Header) bool {
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';' || rest[0] == '-')
 }
 
-// deadlineOf returns when a gRPC client stops waiting, by its grpc-timeout: then the
-// upstream need not work on either, whether or not the client says so.
+// grace is how much later than the client a call is given up. A client ends its call
+// at the deadline itself; were weir to reset the stream in that moment, its caller
+// would read of an internal error instead.
+const grace = time.Second
+
+// deadlineOf returns when a gRPC client has stopped waiting, by its grpc-timeout: then
+// the upstream need not work on either, whether or not the client said so.
 func deadlineOf(r *exchange.Request) time.Time {
 	timeout, ok := parseTimeout(r.Header.Get("grpc-timeout"))
 	if !ok {
 		return time.Time{}
 	}
-	return time.Now().Add(timeout)
+	return time.Now().Add(timeout + grace)
 }
 
 // parseTimeout reads 1*8DIGIT and a unit, as gRPC's protocol over HTTP/2 has it.

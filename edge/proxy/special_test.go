@@ -154,7 +154,7 @@ func TestGRPCTimeout(t *testing.T) {
 	}
 	before := time.Now()
 	got := forwarded(t, Options{}, exchangetest.NewRequest("POST", "/", exchangetest.Field("content-type", "application/grpc"), exchangetest.Field("grpc-timeout", "1H")))
-	if d := got.Deadline.Sub(before); d < time.Hour || d > time.Hour+time.Minute || got.Header.Get("grpc-timeout") != "1H" {
+	if d := got.Deadline.Sub(before); d < time.Hour+grace || d > time.Hour+time.Minute || got.Header.Get("grpc-timeout") != "1H" {
 		t.Errorf("deadline: got %v from now, field %q", d, got.Header.Get("grpc-timeout"))
 	}
 	if got := forwarded(t, Options{}, exchangetest.NewRequest("POST", "/", exchangetest.Field("grpc-timeout", "1H"))); !got.Deadline.IsZero() {
