@@ -77,10 +77,9 @@ func (p *Pool) begin(c *exchange.Call, a *asking) {
 	}
 	a.length = c.Body.Len()
 	if b, ok := c.Body.(*exchange.Bytes); ok {
-		a.bytes, a.saved, a.again = b, *b, true
-	} else {
-		a.again = c.Body == exchange.NoBody
+		a.bytes, a.saved = b, *b
 	}
+	a.again = a.bytes != nil || a.length == 0
 }
 
 // ask fills in what decides about the endpoint.

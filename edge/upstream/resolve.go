@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (p *Pool) places(ctx context.Context, o origin, weight int) ([]place, error
 	_, records, err := p.owner.lookupSRV(ctx, "", "", o.service)
 	// The resolver reports records that it has left out beside those it has not.
 	if len(records) == 0 {
-		return nil, cmpErr(err, errors.New("no records"))
+		return nil, cmp.Or(err, errors.New("no records"))
 	}
 	slices.SortStableFunc(records, func(a, b *net.SRV) int { return int(a.Priority) - int(b.Priority) })
 	var places []place
@@ -143,16 +144,9 @@ func (p *Pool) places(ctx context.Context, o origin, weight int) ([]place, error
 		places, all = append(places, found...), append(all, err)
 	}
 	if len(places) == 0 {
-		return nil, cmpErr(errors.Join(all...), errors.New("no targets"))
+		return nil, cmp.Or(errors.Join(all...), errors.New("no targets"))
 	}
 	return places, nil
-}
-
-func cmpErr(err, instead error) error {
-	if err != nil {
-		return err
-	}
-	return instead
 }
 
 // addresses resolves one name. Where it has addresses of both families, those of

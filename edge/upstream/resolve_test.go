@@ -172,6 +172,28 @@ func TestResolve_Services(t *testing.T) {
 	})
 }
 
+func TestResolve_ServicesThatAreNot(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"none._tcp.test":  "resolve srv+http://none._tcp.test: lookup none._tcp.test: no such service",
+		"empty._tcp.test": "resolve srv+http://empty._tcp.test: no records",
+		"off._tcp.test":   `resolve srv+http://off._tcp.test: target ".", port 0: not usable`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, ok)
+			w.names.services["empty._tcp.test"] = nil
+			w.names.services["off._tcp.test"] = []*net.SRV{{Target: "."}} // RFC 2782
+			p := w.pool(t, Settings{Endpoints: []Endpoint{{URL: "srv+http://" + name}}})
+			if _, _, err := ask(p, newCall()); statusOf(err) != 503 {
+				t.Errorf("%s: got %v, want 503", name, err)
+			}
+			if got := w.Status()[0].Err; got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		})
+	}
+}
+
 func TestResolve_SameAddressTwiceIsOneEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ok)

@@ -412,6 +412,40 @@ func TestSecurity_G15_OverSockets(t *testing.T) {
 	u.Close()
 }
 
+// TestSockets_BodiesGoWhereSomebodyListens sends bodies that can be read once only:
+// an endpoint that refuses connections must not have read them.
+func TestSockets_BodiesGoWhereSomebodyListens(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+	}))
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // nobody listens there
+	for _, c := range []struct {
+		scheme string
+		length int64
+	}{{"http", -1}, {"h2c", 5}, {"h2c", -1}} {
+		u, p := realPool(t, Settings{
+			Endpoints: []Endpoint{{URL: c.scheme + "://" + l.Addr().String()}, {URL: c.scheme + "://" + server.Listener.Addr().String()}},
+			Policy:    "first",
+		})
+		call := newCall()
+		call.Method, call.Body = "POST", exchange.NewBody(strings.NewReader("hello"), c.length, nil)
+		if got, r, err := get(p, call); got != "200 hello" || r.Attempts != 2 || err != nil {
+			t.Errorf("%s, length %d: got %q, %+v, %v; want an echo from the second", c.scheme, c.length, got, r, err)
+		}
+		u.Close()
+	}
+}
+
 // TestSockets_KilledEndpoint stops one of two endpoints under load: no call fails,
 // and it is asked again when it is back.
 func TestSockets_KilledEndpoint(t *testing.T) {
