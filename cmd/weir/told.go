@@ -68,7 +68,11 @@ func (e *explanation) passed(t *told) {
 	if endpoint == "" {
 		endpoint = "none"
 	}
-	e.line("endpoint", endpoint, p.Why)
+	why := p.Why
+	if i := strings.LastIndex(why, ", "); i >= 0 && strings.HasSuffix(why, " well") {
+		why = why[:i] + ", if all are well" // who only looks has not asked them
+	}
+	e.line("endpoint", endpoint, why)
 	if p.Upgrade != "" {
 		e.line("upgrade", p.Upgrade, "")
 	}
