@@ -57,8 +57,11 @@ func encode(e *entry) []byte {
 		}
 	}
 	num(flags)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return seal(b)
 }
+
+// seal appends the sum.
+func seal(b []byte) []byte { return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)) }
 
 var errHead = errors.New("not a head, or a broken one")
 

@@ -122,11 +122,10 @@ func (d *directives) add(item string) {
 	case is(name, "min-fresh"):
 		d.minFresh = max(d.minFresh, number(value, forever))
 	case is(name, "max-stale"):
-		if !valued && proper && d.maxStale == unsaid {
-			d.maxStale = forever
-		} else {
-			least(&d.maxStale, value, proper)
+		if !valued {
+			value = "2147483648" // however stale
 		}
+		least(&d.maxStale, value, proper)
 	case is(name, "stale-while-revalidate"):
 		least(&d.whileRevalidate, value, proper)
 	case is(name, "stale-if-error"):

@@ -196,7 +196,6 @@ func (t *fetch) rescue(resp *exchange.Response, err error) (*exchange.Response, 
 		return nil, err
 	}
 	if resp != nil {
-		t.r.Watch(nil)
 		resp.Body.Close()
 	}
 	return answer, err

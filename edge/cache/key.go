@@ -155,30 +155,46 @@ func appendTight(b []byte, value string, fold bool) []byte {
 
 // codingsOf returns, a bit each, which of the common codings h accepts: clients write
 // that in a hundred ways. What they prefer is left out: any of what they accept serves.
-// ok is false if there is talk of other codings.
+// ok is false if there is talk of others.
 func codingsOf(h *exchange.Header) (codings byte, ok bool) {
-	said := false
+	n, header := 0, ""
 	for v := range h.Values("accept-encoding") {
-		for v != "" {
-			var item string
-			item, v, _ = strings.Cut(v, ",")
-			name, _, _ := strings.Cut(item, ";")
-			name = strings.Trim(name, " \t")
-			if said = true; name != "" && !slices.ContainsFunc(common[:], func(c string) bool { return is(name, c) }) {
-				return 0, false
-			}
-		}
+		header = v
+		n++
 	}
-	if !said {
+	switch {
+	case n == 0:
 		return 0, true
+	case n > 1:
+		header = h.Joined("accept-encoding")
 	}
-	header := h.Joined("accept-encoding")
-	for i, coding := range common {
-		if coding != "*" && exchange.AcceptsEncoding(header, coding) > 0 {
-			codings |= 1 << i
+	for list := header; list != ""; {
+		var item string
+		item, list, _ = strings.Cut(list, ",")
+		name, params, weighed := strings.Cut(strings.Trim(item, " \t"), ";")
+		bit := codingBit(strings.TrimRight(name, " \t"))
+		if bit == 0 && name != "" || weighed && strings.Contains(params, `"`) {
+			return 0, false
+		}
+		if !weighed || exchange.AcceptsEncoding(header, name) > 0 {
+			codings |= bit
 		}
 	}
 	return codings | 1<<7, true
 }
 
-var common = [...]string{"gzip", "br", "zstd", "deflate", "identity", "*"}
+func codingBit(name string) byte {
+	switch {
+	case is(name, "gzip"):
+		return 1
+	case is(name, "br"):
+		return 2
+	case is(name, "zstd"):
+		return 4
+	case is(name, "deflate"):
+		return 8
+	case is(name, "identity"):
+		return 16
+	}
+	return 0 // "*" as well: what it stands for depends on the rest
+}

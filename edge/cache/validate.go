@@ -109,7 +109,7 @@ func merge(h *exchange.Header, e *entry, news *exchange.Header) {
 		return false
 	}
 	for _, f := range e.fields {
-		if !news.Has(f.Name) || fixed(f.Name) {
+		if f.Name != "date" && !news.Has(f.Name) || fixed(f.Name) { // without a Date it is from now
 			h.Append(f.Name, f.Value)
 		}
 	}
