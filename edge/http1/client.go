@@ -89,6 +89,7 @@ type ClientOptions struct {
 type Client struct {
 	transport *Transport
 	options   ClientOptions
+	tick      time.Duration // the sweeper looks at least so often
 
 	open, made atomic.Int64
 
@@ -109,11 +110,12 @@ func (t *Transport) NewClient(o ClientOptions) *Client {
 		o.TLS = o.TLS.Clone()
 		o.TLS.DynamicRecordSizingDisabled = true // records are gathered, so small ones only cost
 	}
-	return &Client{transport: t, options: o}
+	return &Client{transport: t, options: o, tick: o.tick()}
 }
 
 // Do makes one attempt at call and fills resp, which is empty, with the answer. The
-// caller's goroutine does all the work. After an error resp is as it was; call.Attempt
+// caller's goroutine does all the work. While the request's body is being sent, which
+// may be until resp.Body has ended, call must not change. After an error resp is as it was; call.Attempt
 // says how far it came, with and without one. Do never sends anything twice: whether
 // another attempt may be made is for the caller to decide.
 //
@@ -124,10 +126,10 @@ func (t *Transport) NewClient(o ClientOptions) *Client {
 // for between two reads of the request's body, so a body that makes wait holds it back
 // that long.
 //
-// Errors are *exchange.Error with the upstream's fault and status 502, or 504 where a
-// time limit was exceeded, which wraps context.DeadlineExceeded; or what the request's
-// body has failed with; or, when the caller has lost interest, wrap the cause that it
-// gave. In the last two cases the upstream never sees a complete request.
+// Errors are *exchange.Error with the upstream's fault and status 502, or 504 and
+// wrapping context.DeadlineExceeded where a time limit was exceeded; or what the
+// request's body has failed with, and then the upstream never sees a complete request;
+// or, when the caller has lost interest, wrap the cause that it gave.
 func (c *Client) Do(call *exchange.Call, resp *exchange.Response) error {
 	began := time.Now()
 	call.Attempt = exchange.Attempt{}

@@ -86,9 +86,9 @@ func (c *clientConn) interim(status int) error {
 	if c.interims++; c.interims > maxInterims {
 		return upstreamFault("read response", errInterims)
 	}
-	if status != 100 && c.call.Caller != nil {
+	if status != 100 && c.caller != nil {
 		// Whether the client still takes it will show when the response is sent.
-		_ = c.call.Caller.Inform(status, &c.resp.Header)
+		_ = c.caller.Inform(status, &c.resp.Header)
 	}
 	c.resp.Header.Reset()
 	return nil

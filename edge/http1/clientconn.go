@@ -45,8 +45,9 @@ type clientConn struct {
 
 // calling is the state of one call.
 type calling struct {
-	call *exchange.Call
-	resp *exchange.Response
+	call   *exchange.Call
+	resp   *exchange.Response
+	caller exchange.Caller // call.Caller
 
 	// Of the request.
 	sending  bool    // not all of it has been handed to the socket
@@ -59,6 +60,7 @@ type calling struct {
 
 	// Of the response.
 	waiting  callPhase // callHead or callBody
+	answered bool      // a byte of it has come
 	still    bool      // reading does not wait
 	seen     int       // bytes of a head that were looked at
 	interims int
@@ -184,16 +186,12 @@ func (c *clientConn) begin(w *callWork, call *exchange.Call, resp *exchange.Resp
 	c.last = !streams
 	w.in.src = (*answerSource)(c)
 	w.body = body{in: &w.in, limits: &c.client.options.Limits, head: &w.head, trailer: &resp.Trailer, got: &c.got}
-	t := c.client.transport
-	switch {
-	case !call.Deadline.IsZero():
+	if t := c.client.transport; !call.Deadline.IsZero() {
 		t.hurry(time.Until(call.Deadline))
 		c.until.Store(uint64(max(1, call.Deadline.Sub(t.start)/time.Millisecond)))
-	case c.until.Load() != 0:
-		c.until.Store(0)
 	}
-	if call.Caller != nil {
-		call.Caller.Watch(c)
+	if c.caller = call.Caller; c.caller != nil {
+		c.caller.Watch(c)
 	}
 }
 
@@ -231,7 +229,9 @@ func (stillError) Temporary() bool { return true }
 
 func (c *clientConn) received(n int, err error) (int, error) {
 	if n > 0 {
-		c.call.Attempt.Answered = true
+		if !c.answered {
+			c.answered, c.call.Attempt.Answered = true, true
+		}
 		return n, nil
 	}
 	// Without the closing alert anyone may have cut the connection (RFC 8446 §6.1).
@@ -266,7 +266,7 @@ func (c *clientConn) silent() bool {
 
 // old tells whether c is not to be used again.
 func (c *clientConn) old() bool {
-	return c.client.options.Age > 0 && c.client.transport.older(c.client.transport.clock.Load(), c.born, c.client.options.Age)
+	return c.older(c.client.transport.clock.Load(), c.born, c.client.options.Age)
 }
 
 // awake undoes the sweeper's waking of a blocked write, and tells whether c goes on.
@@ -280,8 +280,8 @@ func (c *clientConn) awake(err error) bool {
 
 // finish ends a call whose answer has come to its end.
 func (c *clientConn) finish() {
-	if c.call.Caller != nil {
-		c.call.Caller.Watch(nil)
+	if c.caller != nil {
+		c.caller.Watch(nil)
 	}
 	in := &c.work.in
 	reuse := c.keep && !c.sending && !c.broken && in.r == in.w && !c.client.options.Single
@@ -295,8 +295,8 @@ func (c *clientConn) finish() {
 
 // abort ends a call that has failed: the upstream is to see that, too.
 func (c *clientConn) abort() {
-	if c.call.Caller != nil {
-		c.call.Caller.Watch(nil)
+	if c.caller != nil {
+		c.caller.Watch(nil)
 	}
 	c.release()
 	c.closeOr(true)
@@ -313,6 +313,9 @@ func (c *clientConn) release() {
 	}
 	t.keepWork(c.work)
 	c.work, c.vec, c.two = nil, nil, [2][]byte{}
+	if c.until.Load() != 0 {
+		c.until.Store(0) // before another call can take c
+	}
 	c.calling = calling{}
 }
 

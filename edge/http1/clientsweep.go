@@ -22,7 +22,7 @@ func (t *Transport) add(c *clientConn) error {
 	}
 	c.index = len(t.conns)
 	t.conns = append(t.conns, c)
-	t.quicken(c.client.options.tick())
+	t.quicken(c.client.tick)
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
 		if c.inspect(now) {
 			over = append(over, c)
 		}
-		next = min(next, c.client.options.tick())
+		next = min(next, c.client.tick)
 		p := phaseOf(c.state.Load())
 		if until := c.until.Load(); until > now && p != callPooled {
 			next = min(next, max(time.Duration(until-now)*time.Millisecond/4, minTick))
@@ -129,32 +129,33 @@ func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
 func (c *clientConn) inspect(now uint64) (over bool) {
 	state := c.state.Load()
 	p, since := phaseOf(state), state>>phaseBits
-	o, t := &c.client.options, c.client.transport
+	o := &c.client.options
 	switch until := c.until.Load(); {
 	case p == callEnded:
 		c.raw.SetDeadline(past) // again, for who had undone it when looking briefly
 	case p == callPooled:
-		if t.older(now, since, o.Keep) || c.old() || c.socket.sys != nil && readable(c.socket.sys) {
+		if c.older(now, since, o.Keep) || c.old() || c.socket.sys != nil && readable(c.socket.sys) {
 			return c.end(state, errUnused)
 		}
 	case until != 0 && now >= until:
 		c.end(state, errCallSlow)
-	case p == callSend && t.older(now, since, o.Idle):
+	case p == callSend && c.older(now, since, o.Idle):
 		c.end(state, errSendSlow)
 	case p == callSend && now > since && c.socket.sys != nil && readable(c.socket.sys):
 		c.raw.SetWriteDeadline(past)
-	case p == callHead && t.older(now, since, o.Head):
+	case p == callHead && c.older(now, since, o.Head):
 		c.end(state, errHeadSlow)
-	case p == callBody && t.older(now, since, o.Idle):
+	case p == callBody && c.older(now, since, o.Idle):
 		c.end(state, errAnswerSlow)
-	case p == callTunnel && t.older(now, since, o.Tunnel):
+	case p == callTunnel && c.older(now, since, o.Tunnel):
 		c.end(state, errTunnelIdle)
 	}
 	return false
 }
 
 // older tells whether something that began at since has lasted longer than d, if that
-// is a limit. A stamp may be a tick old when it is made, so one tick is added.
-func (t *Transport) older(now, since uint64, d time.Duration) bool {
-	return d > 0 && now > since && time.Duration(now-since)*time.Millisecond >= d+time.Duration(t.tick.Load())
+// is a limit. A stamp may be a tick old when it is made, so one tick is added: the
+// longest there is while c is.
+func (c *clientConn) older(now, since uint64, d time.Duration) bool {
+	return d > 0 && now > since && time.Duration(now-since)*time.Millisecond >= d+c.client.tick
 }

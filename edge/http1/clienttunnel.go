@@ -22,12 +22,11 @@ var _ exchange.Tunnel = (*upstreamTunnel)(nil)
 // learns from reading that the client has left, and one that has only ended its own
 // half has not.
 func (c *clientConn) tunnel() *upstreamTunnel {
-	if c.call.Caller != nil {
-		c.call.Caller.Watch(nil)
+	if c.caller != nil {
+		c.caller.Watch(nil)
 	}
 	t := &upstreamTunnel{c: c, early: append([]byte(nil), c.work.in.rest()...)}
 	c.release()
-	c.until.Store(0)
 	c.raw.SetWriteDeadline(time.Time{}) // the sweeper may just have woken us
 	if !c.enter(callTunnel) {
 		c.raw.SetDeadline(past)

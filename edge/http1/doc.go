@@ -10,6 +10,10 @@
 // every connection has been doing since when, and wakes those that take too long
 // (sweep.go). A connection that waits for its next request gives its buffers back.
 //
+// [Client] makes calls of one endpoint, each on its caller's goroutine as well. The
+// clients of a [Transport] share memory and another sweeper. A pooled connection is
+// looked at before it is used again, and nothing is ever sent twice.
+//
 // # Bodies of responses
 //
 // Known kinds are sent as cheaply as they can be: [exchange.Bytes] with the head
