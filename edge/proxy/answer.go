@@ -29,6 +29,7 @@ func (p *Proxy) answer(r *exchange.Request, c *exchange.Call, resp *exchange.Res
 			return nil, err
 		}
 	}
+	explain(r, c, resp)
 	return resp, nil
 }
 

@@ -4,10 +4,27 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
+
+// awaitEnd reads a body that is said to be empty. Over HTTP/2 and HTTP/3 content may
+// follow all the same, and such a request must not be passed on (RFC 9113 §8.1.1,
+// security P1); of other lengths, the upstream sees that they were not kept to.
+func awaitEnd(b exchange.Body) error {
+	var one [1]byte
+	switch n, err := b.Read(one[:]); {
+	case n > 0:
+		return errNotEmpty
+	case err != nil && err != io.EOF:
+		return fmt.Errorf("read request body: %w", err)
+	}
+	return nil
+}
+
+var errNotEmpty = exchange.Reason(http.StatusBadRequest, "body longer than announced")
 
 // holdRequest reads the body of c into memory if it has no more than most bytes, so
 // that it can be sent again. Of a larger one, what was read goes before the rest.

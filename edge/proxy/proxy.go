@@ -140,6 +140,11 @@ func (p *Proxy) Handle(r *exchange.Request) (*exchange.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Proto >= exchange.HTTP2 && r.Upgrade == "" && c.Body.Len() == 0 {
+		if err := awaitEnd(c.Body); err != nil {
+			return nil, err
+		}
+	}
 	grpc := isGRPC(&r.Header)
 	if grpc {
 		c.Deadline = deadlineOf(r)

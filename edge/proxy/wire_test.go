@@ -179,6 +179,11 @@ func (f *fixture) check(t *testing.T, about string, want []string) {
 	}
 }
 
+// waitAtMost passes only where a test fails.
+const waitAtMost = 30 * time.Second
+
+func deadline() time.Time { return time.Now().Add(waitAtMost) }
+
 // dial connects to the plain listener.
 func (f *fixture) dial(t testing.TB) net.Conn {
 	t.Helper()
@@ -187,7 +192,7 @@ func (f *fixture) dial(t testing.TB) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(deadline()); err != nil {
 		t.Fatal(err)
 	}
 	return c
