@@ -297,3 +297,28 @@ func BenchmarkFilters(b *testing.B) {
 		})
 	}
 }
+
+// waitingBody remembers why it was interrupted.
+type waitingBody struct {
+	exchange.Body
+	cause error
+}
+
+func (b *waitingBody) Interrupt(cause error) { b.cause = cause }
+
+// TestMaxBody_PassesOnInterrupts: an upstream that has answered wants no more of a
+// body, whatever stands before it.
+func TestMaxBody_PassesOnInterrupts(t *testing.T) {
+	t.Parallel()
+	r := exchangetest.NewRequest("POST", "/", exchangetest.Chunked("x"))
+	inner := &waitingBody{Body: r.Body}
+	r.Body = inner
+	enough := errors.New("enough")
+	h := exchange.Chain(exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+		r.Body.(exchange.Interrupter).Interrupt(enough)
+		return r.NewResponse(200), nil
+	}), access.NewMaxBody(10))
+	if _, err := h.Handle(r); err != nil || inner.cause != enough {
+		t.Errorf("body behind was told %v, %v, want %v", inner.cause, err, enough)
+	}
+}

@@ -47,3 +47,10 @@ func (l *limited) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Interrupt implements exchange.Interrupter, if the body behind does.
+func (l *limited) Interrupt(cause error) {
+	if waiting, ok := l.Body.(exchange.Interrupter); ok {
+		waiting.Interrupt(cause)
+	}
+}
