@@ -25,7 +25,7 @@ type Settings struct {
 	Timeouts Timeouts
 	TLS      TLS
 	// SlowStart is how long an endpoint that has come (back) takes to its full share;
-	// 0: none.
+	// 0: none. Policies first and hash, and cookies, do not divide by shares.
 	SlowStart time.Duration
 	// Refresh is how often names are resolved again; 30 s; the last good answer holds
 	// when that fails. Negative: only at the start.
@@ -36,7 +36,8 @@ type Settings struct {
 }
 
 // Endpoint is one entry of a pool, as configured: a name that resolves to several
-// addresses is that many endpoints.
+// addresses is that many endpoints. Where it has addresses of both families, those of
+// IPv6 are asked only when none of IPv4 can be.
 type Endpoint struct {
 	// URL is scheme and place: http://10.0.0.1:9000, https://name, h2://, h2c://, h3://,
 	// unix:/run/app.sock (HTTP/1.1), srv+http://_app._tcp.example.com (SRV records).
