@@ -21,6 +21,10 @@ type Body interface {
 // A Body that may have nothing to read for a while should have a method
 // Buffered() int as well: how many bytes Read returns without waiting. Protocols do
 // not hold a head back for a body that has none.
+//
+// One whose Read may wait for a peer should be an Interrupter too. An upstream may
+// answer, and end, while the request's body still comes: then nobody waits for the
+// rest, and the goroutine that reads it has to come back before the exchange is over.
 
 // NoBody is the body of a message that has none.
 var NoBody Body = noBody{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,8 +100,8 @@ func (c *Client) open(x *outgoing) error {
 		if closed {
 			return upstreamFault(errClientClosed)
 		}
-		for i := len(conns) - 1; i >= 0; i-- {
-			if ok, err := conns[i].open(x); ok || err != nil {
+		for _, conn := range slices.Backward(conns) {
+			if ok, err := conn.open(x); ok || err != nil {
 				return err
 			}
 		}

@@ -128,6 +128,9 @@ func (x *outgoing) tunnel() {
 	// From here who carries the bytes ends the tunnel: a client that has sent its last
 	// byte is no client that has gone.
 	x.unwatch()
+	if x.timer != nil {
+		x.timer.Stop() // of the call, which is over
+	}
 	x.resp.Header.Del("content-length")
 	x.resp.Status, x.resp.Body, x.resp.Tunnel = 101, exchange.NoBody, upstreamTunnel{x}
 }

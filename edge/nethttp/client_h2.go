@@ -25,9 +25,10 @@ const (
 	// outMost is how many bytes may wait to be written before bodies wait, and
 	// floodMost before the upstream is taken for one that makes this end answer and
 	// does not read (security G5, G6).
-	outMost, floodMost = 64 << 10, 1 << 20
-	// vainMost is how many frames that bring nothing may come between two looks.
-	vainMost = 10_000
+	outMost, floodMost = 64 << 10, 4 << 20
+	// vainMost is how many frames that bring nothing may come between two looks, besides
+	// those that are on their way when a stream is reset.
+	vainMost, inFlight = 10_000, 2 * streamWindow / (16 << 10)
 	// streamsFirst is how many streams an upstream is taken to allow that does not say.
 	streamsFirst = 100
 	streamsMost  = 1000

@@ -234,6 +234,7 @@ func (s *h2Stream) refuse(err error) { s.reset(err, http2.ErrCodeProtocol) }
 func (s *h2Stream) reset(err error, code http2.ErrCode) {
 	if s.err == nil && s.h.err == nil && !(s.recvEnd && s.sentEnd) {
 		s.h.fr.WriteRSTStream(s.id, code)
+		s.h.vain -= inFlight
 		s.h.say()
 	}
 	s.recvEnd = false

@@ -37,10 +37,7 @@ type h3Stream struct {
 	sentEnd bool
 }
 
-var (
-	errH3Cut   = errors.New("upstream ended its stream within a frame") // security Q7
-	errH3Frame = errors.New("upstream sent a frame where it may not be")
-)
+var errH3Cut = errors.New("upstream ended its stream within a frame") // security Q7
 
 // open implements upstreamConn.
 func (h *h3Conn) open(x *outgoing) (bool, error) {

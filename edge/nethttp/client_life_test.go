@@ -193,9 +193,9 @@ func TestClient_ManyAtOnce(t *testing.T) {
 		io.Copy(w, r.Body)
 	}, func(t *testing.T, c *Client) {
 		var wg sync.WaitGroup
-		for i := range 50 {
+		for i := range 30 {
 			wg.Go(func() {
-				for j := range 20 {
+				for j := range 10 {
 					want := bytes.Repeat([]byte(fmt.Sprint(i, j, " ")), 1+i*j*20)
 					body := exchange.Body(exchange.NewBytes(want))
 					if j%2 == 0 {

@@ -17,7 +17,6 @@ var (
 	errCallMethod = errors.New("call has a method that cannot be sent")
 	errCallScheme = errors.New("call has neither scheme http nor https")
 	errCallTarget = errors.New("call has a target that cannot be sent")
-	errCallHeader = errors.New("call asks for TE other than trailers")
 )
 
 // check looks at what becomes pseudo header fields: nothing else has made sure that
