@@ -30,10 +30,10 @@ type proxyCmd struct {
 
 // Help is what `weir proxy --help` adds.
 func (*proxyCmd) Help() string {
-	return `  weir proxy 9000                        https://localhost:8443 to a program on port 9000
-  weir proxy --from :8080 --to https://example.com --change-host
+	return `It does what a configuration with "proxy:" does; see weir run.
 
-What it does is what a configuration with "proxy:" does; see weir run.`
+  weir proxy 9000        https://localhost:8443 to a program on port 9000
+  weir proxy --from :8080 --to https://example.com --change-host`
 }
 
 func (cmd *proxyCmd) Run(a *app) error {
