@@ -134,3 +134,30 @@ func TestBufferedResponseKeepsItsTrailer(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestSecurity_P1: a request that says it has no content, and has some, is not passed
+// on as one that has none.
+func TestSecurity_P1_EmptyBodiesAreEmpty(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		proto exchange.Proto
+		body  io.Reader
+		want  int // of the error, 0 if none
+	}{
+		{exchange.HTTP2, strings.NewReader(""), 0}, {exchange.HTTP3, strings.NewReader(""), 0},
+		{exchange.HTTP2, strings.NewReader("GET / HTTP/1.1"), 400}, {exchange.HTTP3, iotest.ErrReader(exchange.Reason(400, "too long")), 400},
+	} {
+		r := exchangetest.NewRequest("POST", "/", over(c.proto))
+		r.Body = empty{c.body}
+		_, err := newTestProxy(t, Options{}, new(recordingPool).take).Handle(r)
+		if statusOf(err) != c.want {
+			t.Errorf("%v: got %v, want status %d", c.proto, err, c.want)
+		}
+	}
+}
+
+// empty is a body that says it is.
+type empty struct{ io.Reader }
+
+func (empty) Len() int64   { return 0 }
+func (empty) Close() error { return nil }

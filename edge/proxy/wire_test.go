@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/edge"
+	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/proxy"
 	"github.com/weirproxy/weir/edge/route"
 	"github.com/weirproxy/weir/edge/upstream"
@@ -114,15 +115,23 @@ type fixture struct {
 	client    *tls.Config
 }
 
-func newFixture(t testing.TB, o proxy.Options) *fixture {
+func newFixture(t testing.TB, o proxy.Options, filters ...exchange.Filter) *fixture {
 	t.Helper()
 	f := &fixture{recorder: newRecorder(t), upstreams: upstream.New(upstream.Options{})}
-	f.serveVia(t, o, "http://"+f.recorder.Addr().String())
+	f.serveVia(t, o, "http://"+f.recorder.Addr().String(), filters...)
+	return f
+}
+
+// newFixtureOf is a weir in front of an upstream that somebody else runs.
+func newFixtureOf(t testing.TB, url string) *fixture {
+	t.Helper()
+	f := &fixture{upstreams: upstream.New(upstream.Options{})}
+	f.serveVia(t, proxy.Options{}, url)
 	return f
 }
 
 // serveVia starts the server in front of an upstream.
-func (f *fixture) serveVia(t testing.TB, o proxy.Options, url string) {
+func (f *fixture) serveVia(t testing.TB, o proxy.Options, url string, filters ...exchange.Filter) {
 	t.Helper()
 	pool, err := f.upstreams.Pool("app", upstream.Settings{Endpoints: []upstream.Endpoint{{URL: url}}})
 	if err != nil {
@@ -133,7 +142,7 @@ func (f *fixture) serveVia(t testing.TB, o proxy.Options, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := route.Compile([]route.Rule[*edge.Route]{{Hosts: []string{"a.test"}, Path: "/*", Origin: "test", Value: &edge.Route{Handler: p, Raw: true}}})
+	routes, err := route.Compile([]route.Rule[*edge.Route]{{Hosts: []string{"a.test"}, Path: "/*", Origin: "test", Value: &edge.Route{Handler: exchange.Chain(p, filters...), Raw: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
