@@ -140,11 +140,13 @@ func (c *Client) Do(call *exchange.Call, resp *exchange.Response) error {
 		conn, err = c.connection(call)
 	}
 	if err != nil {
+		w.giveBack(call)
 		c.transport.keepWork(w)
 		return err
 	}
 	conn.begin(w, call, resp, streams)
 	if err := conn.exchange(); err != nil {
+		w.giveBack(call)
 		conn.abort()
 		resp.Header.Reset()
 		return err

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ type callWork struct {
 	head head
 	body body
 	out  []byte // the request's head, and a small body
+	rest int    // where that body begins in out; 0: there is none
 }
 
 func newCallWork() *callWork {
@@ -56,6 +58,7 @@ func (w *callWork) compose(call *exchange.Call, single bool) (streams bool, err 
 		return false, &exchange.Error{Err: err}
 	}
 	n := call.Body.Len()
+	w.rest = 0
 	w.out = appendCall(w.out[:0], call, n, single)
 	switch {
 	case call.Body == exchange.NoBody:
@@ -63,7 +66,19 @@ func (w *callWork) compose(call *exchange.Call, single bool) (streams bool, err 
 	case n < 0 || n > smallBody || n > 0 && call.Expect:
 		return true, nil
 	}
-	return false, w.gather(call.Body, int(n)) // also of none: that nothing follows is seen, not believed
+	head := len(w.out)
+	if err = w.gather(call.Body, int(n)); err == nil { // also of none: that nothing follows is seen, not believed
+		w.rest = head
+	}
+	return false, err
+}
+
+// giveBack makes what was gathered of call's body its body again, where nothing was
+// sent: another attempt may need it (exchange.Attempt.Written).
+func (w *callWork) giveBack(call *exchange.Call) {
+	if w.rest > 0 && !call.Attempt.Written {
+		call.Body = exchange.NewBytes(bytes.Clone(w.out[w.rest:]))
+	}
 }
 
 // gather reads a body of n bytes behind the head.

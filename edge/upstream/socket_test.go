@@ -432,7 +432,7 @@ func TestSockets_BodiesGoWhereSomebodyListens(t *testing.T) {
 	for _, c := range []struct {
 		scheme string
 		length int64
-	}{{"http", -1}, {"h2c", 5}, {"h2c", -1}} {
+	}{{"http", 5}, {"http", -1}, {"h2c", 5}, {"h2c", -1}} {
 		u, p := realPool(t, Settings{
 			Endpoints: []Endpoint{{URL: c.scheme + "://" + l.Addr().String()}, {URL: c.scheme + "://" + server.Listener.Addr().String()}},
 			Policy:    "first",
