@@ -23,7 +23,6 @@ type fetch struct {
 	hash uint64 // of what flights are known by
 
 	flight     *flight
-	collapsed  bool
 	epoch      uint64 // of the store when the fetch began
 	began      time.Time
 	background bool
@@ -83,51 +82,6 @@ func (s *Store) varyOf(key []byte) []string {
 	return nil
 }
 
-// follow waits for fl and answers with what it brings. No result at all means that the
-// request has to go itself.
-func (t *fetch) follow(fl *flight) (*exchange.Response, error) {
-	landed, err := fl.wait(t.r)
-	if err != nil || !landed {
-		fl.unfollow()
-		return nil, err
-	}
-	switch fl.verdict {
-	case streams:
-		if fl.entry.fits(t.r) {
-			t.store.collapsed.Add(1)
-			return t.stream(fl), nil
-		}
-	case kept:
-		fl.unfollow()
-		e, others := t.store.find(t.key, t.r)
-		if use := t.judge(e, others, &t.q, time.Now()); use.serve() {
-			t.store.collapsed.Add(1)
-			t.collapsed = true
-			return t.fromStore(t.r, e, &t.q, time.Now(), use), nil
-		}
-		return nil, nil
-	case failedAll:
-		fl.unfollow()
-		return t.rescue(nil, fl.err)
-	}
-	fl.unfollow()
-	return nil, nil
-}
-
-// stream answers a follower with the object that is arriving.
-func (t *fetch) stream(fl *flight) *exchange.Response {
-	resp := t.r.NewResponse(fl.entry.status)
-	for _, field := range fl.entry.fields {
-		resp.Header.Append(field.Name, field.Value)
-	}
-	t.collapsed = true
-	t.finish(resp, "")
-	rd := &reader{o: fl.object, end: fl.unfollow}
-	resp.Body = rd
-	t.r.Watch(rd)
-	return resp
-}
-
 // lead asks next.
 func (t *fetch) lead() (resp *exchange.Response, err error) {
 	fl, r := t.flight, t.r
@@ -145,26 +99,28 @@ func (t *fetch) lead() (resp *exchange.Response, err error) {
 	restore := t.prepare()
 	resp, err = t.next.Handle(r)
 	restore()
-	answered = true
 	if err != nil || resp.Status >= 500 && resp.Status != http.StatusNotImplemented {
-		status := 0
-		if resp != nil {
-			status = resp.Status
-		}
-		if answer, why := t.rescue(resp, err); answer != nil {
-			if why == nil {
-				why = &exchange.Error{Fault: exchange.Upstream, Status: status, Err: errUnwell}
-			}
-			fl.land(failedAll, why)
-			fl.unuse()
+		if answer := t.rescue(resp, err); answer != nil {
+			t.failed(t.illness(resp, err))
+			answered = true
 			return answer, nil
 		}
 	}
 	if err != nil {
 		t.failed(err)
-		return nil, err
+	} else {
+		resp, err = t.receive(resp)
 	}
-	return t.receive(resp)
+	answered = true
+	return resp, err
+}
+
+// illness is what an upstream's answer of 500 and more means to followers.
+func (t *fetch) illness(resp *exchange.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	return &exchange.Error{Fault: exchange.Upstream, Status: resp.Status, Err: errUnwell}
 }
 
 var errUnwell = errors.New("upstream answered with an error to the request that was waited for")
@@ -180,25 +136,21 @@ func (t *fetch) failed(err error) {
 	t.flight.unuse()
 }
 
-// rescue answers with what is stale where the upstream cannot (RFC 5861 §4), and drops
-// what it said instead.
-func (t *fetch) rescue(resp *exchange.Response, err error) (*exchange.Response, error) {
+// rescue answers with what is stale where the upstream cannot (RFC 5861 §4), and closes
+// what it answered instead. It returns nil if there is nothing, or it may not be used.
+func (t *fetch) rescue(resp *exchange.Response, err error) *exchange.Response {
 	e, now := t.old, time.Now()
-	upstream := err == nil && !t.background
-	if e2, ok := errors.AsType[*exchange.Error](err); ok {
-		upstream = e2.Fault == exchange.Upstream && !t.background
+	if e == nil || t.background || t.use == barred || e.strict || -e.ttlAt(now) >= e.ifError {
+		return nil
 	}
-	if e == nil || !upstream || t.use == barred || -e.ttlAt(now) >= e.ifError || e.strict {
-		return nil, err
+	if fault, ok := errors.AsType[*exchange.Error](err); err != nil && (!ok || fault.Fault != exchange.Upstream) {
+		return nil
 	}
 	answer := t.fromStore(t.r, e, &t.q, now, stale)
-	if answer == nil {
-		return nil, err
-	}
-	if resp != nil {
+	if answer != nil && resp != nil {
 		resp.Body.Close()
 	}
-	return answer, err
+	return answer
 }
 
 // receive decides what becomes of a response.
@@ -321,15 +273,12 @@ func landing(ok bool) verdict {
 	return released
 }
 
-// finish completes the head of a response that came from next.
-func (t *fetch) finish(resp *exchange.Response, stored string) {
+// finish completes the head of a response that was fetched; outcome is more that
+// Cache-Status says.
+func (t *fetch) finish(resp *exchange.Response, outcome string) {
 	if t.tags != "" {
 		resp.Header.Del(t.tags)
 	}
-	reason := t.use.reason()
-	if t.collapsed {
-		reason += "; collapsed"
-	}
-	t.r.Record.Cache = "fwd=" + reason + stored
+	t.r.Record.Cache = "fwd=" + t.use.reason() + outcome
 	resp.Header.Append("cache-status", t.name+"; "+t.r.Record.Cache)
 }

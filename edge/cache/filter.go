@@ -89,6 +89,7 @@ func (f *Filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.R
 	use := f.judge(e, others, &q, now)
 	if use.serve() {
 		if resp := f.fromStore(r, e, &q, now, use); resp != nil {
+			f.store.hits.Add(1)
 			if use == refresh {
 				f.refresh(r, next, e, key)
 			}

@@ -304,6 +304,41 @@ func TestFlight_SharesTheUpstreamsFault(t *testing.T) {
 	})
 }
 
+// Where one request found the upstream ill, those that waited for it do not ask again:
+// each takes what is stale.
+func TestFlight_ShareWhatIsStale(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		t.Run(map[bool]string{false: "503", true: "error"}[fails], func(t *testing.T) {
+			withCrowd(t, StoreOptions{}, func(c *crowd, n int64, r *exchange.Request) (*exchange.Response, error) {
+				resp := public(r, exchange.NewBytes([]byte("old")))
+				resp.Header.Set("cache-control", "max-age=1, stale-if-error=60")
+				if n == 1 {
+					return resp, nil
+				}
+				if err := patiently(r, c.proceed); err != nil || fails {
+					return nil, &exchange.Error{Fault: exchange.Upstream, Err: errors.Join(err, errors.New("refused"))}
+				}
+				resp.Status = 503
+				return resp, nil
+			}, func(c *crowd) {
+				c.come(1)
+				time.Sleep(10 * time.Second)
+				c.come(5)
+				close(c.proceed)
+				c.done.Wait()
+				for i, r := range c.results {
+					if string(r.Body) != "old" || r.Err != nil || r.Status != 200 {
+						t.Errorf("request %d: got %d %q, %v", i, r.Status, r.Body, r.Err)
+					}
+				}
+				if got := c.o.asked.Load(); got != 2 {
+					t.Errorf("upstream asked %d times, want twice", got)
+				}
+			})
+		})
+	}
+}
+
 func TestFlight_FollowersLosePatience(t *testing.T) {
 	withCrowd(t, StoreOptions{}, func(c *crowd, n int64, r *exchange.Request) (*exchange.Response, error) {
 		if n == 1 {
@@ -338,11 +373,17 @@ func TestFlight_PurgeHoldsForWhatIsArriving(t *testing.T) {
 	})
 }
 
+// mine is a body whose reading is a bug.
+type mine struct{ exchange.Body }
+
+func (mine) Read([]byte) (int, error) { panic("bug") }
+func (mine) Len() int64               { return 5 }
+
 func TestFlight_APanicLetsFollowersGo(t *testing.T) {
 	withCrowd(t, StoreOptions{}, func(c *crowd, n int64, r *exchange.Request) (*exchange.Response, error) {
 		if n == 1 {
 			patiently(r, c.proceed)
-			panic("bug")
+			return public(r, mine{exchange.NoBody}), nil
 		}
 		return public(r, exchange.NoBody), nil
 	}, func(c *crowd) {

@@ -16,7 +16,6 @@ func (f *Filter) fromStore(r *exchange.Request, e *entry, q *query, now time.Tim
 	if resp == nil {
 		return nil
 	}
-	f.store.hits.Add(1)
 	r.Record.Cache = "hit"
 	if use != fresh {
 		f.store.stale.Add(1)
