@@ -317,3 +317,35 @@ func TestRespond_PanickingBodyEndsTheConnection(t *testing.T) {
 		}
 	}
 }
+
+// drops is a body that comes in pieces of three bytes, of which some are there.
+type drops struct {
+	*exchange.Bytes
+	there int
+}
+
+func (d *drops) Len() int64 { return -1 }
+
+func (d *drops) Buffered() int { return max(0, min(d.there, len(d.Rest()))) }
+
+func (d *drops) Read(p []byte) (int, error) {
+	d.there -= 3
+	return d.Bytes.Read(p[:min(3, len(p))])
+}
+
+// TestRespond_GathersWhatIsThere: pieces that need no waiting leave together.
+func TestRespond_GathersWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for there, want := range map[int]string{
+		0: "3\r\nabc\r\n3\r\ndef\r\n3\r\nghi\r\n0\r\n\r\n",
+		6: "6\r\nabcdef\r\n3\r\nghi\r\n0\r\n\r\n",
+		9: "9\r\nabcdefghi\r\n0\r\n\r\n",
+	} {
+		addr, _ := serve(t, Options{Dispatcher: edge{handle: respond(200, func(r *exchange.Response) {
+			r.Body = &drops{exchange.NewBytes([]byte("abcdefghi")), there}
+		})}})
+		c := dial(t, addr)
+		send(t, c, get)
+		receive(t, c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+want)
+	}
+}

@@ -106,7 +106,7 @@ func (c *conn) stream(r *exchange.Request, resp *exchange.Response, p plan) erro
 		head := len(w.out)
 		w.out = slices.Grow(w.out, before+room+2)
 		buf := w.out[head+before : cap(w.out)-2]
-		n, err := resp.Body.Read(buf)
+		n, err := gather(resp.Body, buf)
 		if len(w.out) < head {
 			// A body that reads the request's has made us send the head.
 			head = len(w.out)
@@ -135,6 +135,22 @@ func (c *conn) stream(r *exchange.Request, resp *exchange.Response, p plan) erro
 			room = streamMore
 		}
 	}
+}
+
+// gather reads once, and on as long as the body says that more is there already: what
+// comes in small pieces need not leave in them.
+func gather(b exchange.Body, buf []byte) (n int, err error) {
+	n, err = b.Read(buf)
+	if n == len(buf) || err != nil {
+		return n, err
+	}
+	live, ok := b.(interface{ Buffered() int })
+	for ok && err == nil && n < len(buf) && live.Buffered() > 0 {
+		var more int
+		more, err = b.Read(buf[n:])
+		n += more
+	}
+	return n, err
 }
 
 func lengthError(left int64) error {

@@ -97,7 +97,6 @@ type client interface {
 	CloseWrite() error
 }
 
-
 func tlsClient(t testing.TB, o Options) client {
 	t.Helper()
 	addr, pool := serveTLS(t, o)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -49,7 +50,7 @@ func (st *stream) Respond(r *exchange.Request, resp *exchange.Response) error {
 		st.broken = false
 		return nil
 	}
-	if err := st.send(r, resp.Body); err != nil {
+	if err := st.send(r, resp); err != nil {
 		return err
 	}
 	sendTrailer(header, &resp.Trailer)
@@ -91,13 +92,20 @@ func sendTrailer(header http.Header, t *exchange.Header) {
 // enough that a slow reader shows progress within the stall limit.
 var pieces = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-func (st *stream) send(r *exchange.Request, b exchange.Body) error {
+func (st *stream) send(r *exchange.Request, resp *exchange.Response) error {
+	b := resp.Body
 	if mem, ok := b.(*exchange.Bytes); ok {
 		return st.write(r, mem.Rest())
 	}
+	left := b.Len()
+	live := livenessOf(resp)
+	if left != 0 && live.waits() {
+		if err := st.flush(); err != nil { // the head must not wait for the body
+			return err
+		}
+	}
 	buf := pieces.Get().(*[32 << 10]byte)
 	defer pieces.Put(buf)
-	left, live := b.Len(), b.Len() < 0
 	for left != 0 {
 		st.pause()
 		n, err := b.Read(buf[:])
@@ -117,11 +125,49 @@ func (st *stream) send(r *exchange.Request, b exchange.Body) error {
 			return nil
 		case err != nil:
 			return err
-		case live && n > 0: // server-sent events must not wait for a full frame
-			if err := http.NewResponseController(st.w).Flush(); err != nil {
-				return fmt.Errorf("%w: %w", exchange.ErrClientGone, err)
+		case n > 0 && left != 0 && live.pauses():
+			if err := st.flush(); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// liveness says when a body must not be held back for the sake of fuller frames:
+// server-sent events, answers of gRPC.
+type liveness struct {
+	buffered func() int // nil where the body cannot tell
+	unknown  bool       // the length is not known
+	events   bool
+}
+
+func livenessOf(resp *exchange.Response) liveness {
+	l := liveness{unknown: resp.Body.Len() < 0}
+	if b, ok := resp.Body.(interface{ Buffered() int }); ok {
+		l.buffered = b.Buffered
+	} else if l.unknown {
+		l.events = strings.HasPrefix(resp.Header.Get("content-type"), "text/event-stream")
+	}
+	return l
+}
+
+// waits tells whether the first bytes may take their time.
+func (l liveness) waits() bool {
+	return l.buffered != nil && l.buffered() == 0 || l.events
+}
+
+// pauses tells whether the next bytes may.
+func (l liveness) pauses() bool {
+	if l.buffered != nil {
+		return l.buffered() == 0
+	}
+	return l.unknown
+}
+
+func (st *stream) flush() error {
+	if err := http.NewResponseController(st.w).Flush(); err != nil {
+		return fmt.Errorf("%w: %w", exchange.ErrClientGone, err)
 	}
 	return nil
 }
