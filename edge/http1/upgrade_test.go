@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -278,4 +279,38 @@ func TestUpgrade_ShutdownWaitsAndCuts(t *testing.T) {
 	if _, err := io.ReadAll(far); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("upstream read %v", err)
 	}
+}
+
+// BenchmarkIdleTunnels reports what a tunnel costs that waits, after a message each
+// way: the heap and the stacks of both of its goroutines, its request, both of its
+// sockets, and the two sockets of those who speak to it.
+func BenchmarkIdleTunnels(b *testing.B) {
+	const tunnels = 200
+	ends := make(chan *net.TCPConn, 1)
+	addr, _ := serve(b, Options{Dispatcher: edge{handle: func(r *exchange.Request) (*exchange.Response, error) {
+		return switching(<-ends)(r)
+	}}})
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // pools give back what they hold at the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	open := 0
+	before := used()
+	for b.Loop() {
+		for range tunnels {
+			far, c := newFar(b), dial(b, addr)
+			ends <- far.end
+			io.WriteString(c, upgradeGet)
+			receive(b, c, switched)
+			io.WriteString(c, "ping")
+			receive(b, far, "ping")
+			io.WriteString(far, "pong")
+			receive(b, c, "pong")
+			open++
+		}
+	}
+	b.ReportMetric(float64(used()-before)/1024/float64(open), "KiB/tunnel")
 }
