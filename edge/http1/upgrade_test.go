@@ -207,7 +207,7 @@ func TestUpgrade_Bulk(t *testing.T) {
 	}
 }
 
-// TestSecurity_UpgradeUnasked: a 101 that nobody asked for never reaches the client.
+// TestUpgrade_UnaskedIsNotSent: a 101 that nobody asked for never reaches the client.
 func TestUpgrade_UnaskedIsNotSent(t *testing.T) {
 	t.Parallel()
 	far := newFar(t)
