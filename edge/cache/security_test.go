@@ -12,7 +12,7 @@ import (
 
 // What was meant for one client does not reach another: cookies, fields of the
 // connection, the request's id.
-func TestSecurity_CachedResponsesCarryNobodysFields(t *testing.T) {
+func TestHostile_CachedResponsesCarryNobodysFields(t *testing.T) {
 	t.Parallel()
 	private := []string{"set-cookie", "set-cookie2", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
 		"te", "trailer", "transfer-encoding", "upgrade", "x-request-id", "x-secret", "content-length", "age"}
@@ -55,7 +55,7 @@ func exchangeForbids(name string) bool {
 
 // A client that shows credentials never gets, or makes, what others get, unless the
 // upstream says that it may be shared (RFC 9111 §3.5).
-func TestSecurity_CredentialsPassBy(t *testing.T) {
+func TestHostile_CredentialsPassBy(t *testing.T) {
 	t.Parallel()
 	f, o := newFilter(t, Options{TTL: time.Minute}), &origin{body: "v", header: []string{"cache-control", "max-age=60"}}
 	authorized := exchangetest.Field("authorization", "Bearer x")
@@ -95,7 +95,7 @@ func TestSecurity_P6_OnePathOneKey(t *testing.T) {
 }
 
 // A flood of variants or of URLs pushes others out, and no more.
-func TestSecurity_FloodsStayWithinBounds(t *testing.T) {
+func TestHostile_FloodsStayWithinBounds(t *testing.T) {
 	t.Parallel()
 	const limit = 256 << 10
 	s := newStore(t, StoreOptions{Memory: limit})
@@ -110,7 +110,7 @@ func TestSecurity_FloodsStayWithinBounds(t *testing.T) {
 }
 
 // An upstream that lies about times makes nothing fresh for ever.
-func TestSecurity_HostileTimes(t *testing.T) {
+func TestHostile_Times(t *testing.T) {
 	t.Parallel()
 	for _, fields := range [][]string{
 		{"cache-control", "max-age=9223372036854775807", "age", "9223372036854775807"},
