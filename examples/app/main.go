@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 func main() {
@@ -93,6 +94,10 @@ func (b *board) remove(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// pause is after how long a stream says that it is still there: whoever stands between
+// takes one that says nothing for dead, weir after a minute.
+const pause = 30 * time.Second
+
 // events tells the number of notes, now and after each change.
 func (b *board) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -109,6 +114,7 @@ func (b *board) events(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-watchers:
+		case <-time.After(pause):
 		}
 	}
 }
