@@ -14,6 +14,10 @@
 // clients of a [Transport] share memory and another sweeper. A pooled connection is
 // looked at before it is used again, and nothing is ever sent twice.
 //
+// Who watches a client is told at once when it leaves (gone_linux.go); requests that
+// nobody watches cost nothing for it. A connection that switches protocols becomes a
+// tunnel (upgrade.go, tunnel.go), with a second goroutine and hardly any memory.
+//
 // # Bodies of responses
 //
 // Known kinds are sent as cheaply as they can be: [exchange.Bytes] with the head
