@@ -43,7 +43,9 @@ func (b *builder) failWith(at config.Pos, message, hint string) {
 // and returns every mistake, in the order of the file.
 func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
 	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
-	w.builds++
+	if w.builds++; w.builds == 1 {
+		w.data, _ = dataDir(c) // whoever cannot do without it says so
+	}
 	snap := b.snapshot()
 	if len(b.errs) == 0 {
 		return snap, nil

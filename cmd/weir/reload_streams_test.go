@@ -127,16 +127,16 @@ func TestReload_StreamsLiveThrough(t *testing.T) {
 		talkers[proto] = clients.WebSocket(t, proto, p.root(), "https://"+p.https+"/socket", p.udp(), 0)
 		talkers[proto].Line(t, "open")
 	}
-	_, transports, urls := p.clients(t)
+	_, readers, urls := p.clients(t)
 	var streams sync.WaitGroup
-	for i, transport := range transports {
+	for i, transport := range readers {
 		streams.Go(func() {
 			if n, err := events(transport, urls[i]); err != nil || n < reloads/2 {
 				t.Errorf("events at %s, client %d: %d, %v", urls[i], i, n, err)
 			}
 		})
 	}
-	loaders, transports, urls := p.clients(t)
+	loaders, transports, _ := p.clients(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	for i, l := range loaders {

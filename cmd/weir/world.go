@@ -37,7 +37,8 @@ type world struct {
 	told *told
 
 	redirects map[string]exchange.Handler
-	builds    int // so far
+	builds    int    // so far
+	data      string // the data directory of the first configuration; "" if it has none
 
 	mu          sync.Mutex // guards what follows
 	compressors map[string]*sharedCompressor
@@ -71,14 +72,15 @@ type sharedLog struct {
 }
 
 func newWorld(log *slog.Logger) *world {
-	return &world{
+	w := &world{
 		log: log, certs: newAuthorities(log), metrics: metrics.New(metrics.Options{Version: version}),
 		files:       static.NewCache(static.CacheOptions{}),
-		upstreams:   upstream.New(upstream.Options{Log: log}),
 		compressors: map[string]*sharedCompressor{},
 		redirects:   map[string]exchange.Handler{},
 		logs:        map[string]*sharedLog{},
 	}
+	w.upstreams = upstream.New(upstream.Options{Log: log, Key: w.secret})
+	return w
 }
 
 // dryWorld is for commands that look at a configuration. Run by root, they must not

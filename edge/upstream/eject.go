@@ -64,6 +64,15 @@ func (e *endpoint) failed(row *atomic.Int32, err error) {
 	}
 }
 
+// reason is err for who asks how an endpoint is: without the status that a client
+// would have got for it.
+func reason(err error) error {
+	if e, ok := err.(*exchange.Error); ok && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
 // ejectLongest is how many times longer than the first an ejection gets.
 const ejectLongest = 10
 
@@ -93,7 +102,7 @@ func (p *Pool) eject(e *endpoint, failures int, err error) {
 	e.ejected = now + min(long<<min(e.ejects, 8), ejectLongest*long)
 	e.ejects++
 	e.count.ejections.Add(1)
-	p.note(e, slog.LevelWarn, "endpoint is ejected", fmt.Sprintf("%d failures in a row, the last: %v", failures, err))
+	p.note(e, slog.LevelWarn, "endpoint is ejected", fmt.Sprintf("%d failures in a row, the last: %v", failures, reason(err)))
 	p.renew(all)
 }
 

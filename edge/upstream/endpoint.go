@@ -71,7 +71,7 @@ func (p *Pool) newEndpoint(at place) *endpoint {
 	e.dial = p.dialer(at)
 	e.client = p.owner.connect(p, e)
 	if name := p.settings.Sticky; name != "" {
-		mac := hmac.New(sha256.New, p.owner.key)
+		mac := hmac.New(sha256.New, p.owner.key())
 		mac.Write([]byte(p.name + "\x00" + at.key()))
 		e.id = base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 		e.cookie[0] = name + "=" + e.id + "; Path=/; HttpOnly; SameSite=Lax"

@@ -102,7 +102,7 @@ type world struct {
 func newWorld(t testing.TB, answer func(address string, c *exchange.Call, resp *exchange.Response) error) *world {
 	n := &names{ips: map[string]string{}, services: map[string][]*net.SRV{}}
 	w := &world{names: n, all: map[string]*scripted{}}
-	w.Upstreams = New(Options{LookupNetIP: n.lookupNetIP, LookupSRV: n.lookupSRV, Key: []byte("k")})
+	w.Upstreams = New(Options{LookupNetIP: n.lookupNetIP, LookupSRV: n.lookupSRV, Key: func() []byte { return []byte("k") }})
 	w.connect = func(p *Pool, e *endpoint) client {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -100,7 +100,7 @@ func (p *Pool) examine(ctx context.Context, e *endpoint) {
 	switch {
 	case !c.ok && !e.down && (!known || c.row >= p.settings.Health.Fail):
 		e.down = true
-		p.note(e, slog.LevelWarn, "endpoint is down", err.Error())
+		p.note(e, slog.LevelWarn, "endpoint is down", reason(err).Error())
 	case c.ok && e.down && c.row >= p.settings.Health.Pass:
 		e.down = false
 		e.started.Store(p.now())

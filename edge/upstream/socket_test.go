@@ -479,8 +479,8 @@ func TestSockets_KilledEndpoint(t *testing.T) {
 		t.Errorf("%d calls answered by an endpoint that is gone", n)
 	}
 	st := u.Status()[0].Endpoints[1]
-	if st.Ejections == 0 || st.Connect < 5 {
-		t.Errorf("status %+v, want it ejected", st)
+	if st.Ejections == 0 || st.Connect < 5 || !strings.Contains(st.Why, "last: connect") {
+		t.Errorf("status %+v, want it ejected, and why without a status", st)
 	}
 	l, err := net.Listen("tcp", at)
 	if err != nil {

@@ -19,10 +19,11 @@ import (
 // Options say what pools share. All of it may be left out.
 type Options struct {
 	Log *slog.Logger // changes of endpoints' states and of what names resolve to; default: nowhere
-	// Key makes the ids in sticky cookies, which nobody without it can trace to an
-	// address. With the same key, clients keep their endpoints over a restart, and in
-	// front of several weirs; default: random.
-	Key []byte
+	// Key gives what makes the ids in sticky cookies, which nobody without it can trace
+	// to an address. With the same key, clients keep their endpoints over a restart, and
+	// behind several weirs. It is asked once, when the first pool has such a cookie;
+	// default: random.
+	Key func() []byte
 	// LookupNetIP and LookupSRV are net.Resolver's; default: those of the system.
 	LookupNetIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupSRV   func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
@@ -31,7 +32,7 @@ type Options struct {
 // Upstreams are all pools of a process. Its methods may be called at the same time.
 type Upstreams struct {
 	log         *slog.Logger
-	key         []byte
+	key         func() []byte
 	lookupNetIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	lookupSRV   func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 	connect     func(*Pool, *endpoint) client
@@ -46,15 +47,16 @@ type Upstreams struct {
 // New returns Upstreams without pools. Close ends it.
 func New(o Options) *Upstreams {
 	u := &Upstreams{
-		log: o.Log, key: o.Key, lookupNetIP: o.LookupNetIP, lookupSRV: o.LookupSRV,
+		log: o.Log, lookupNetIP: o.LookupNetIP, lookupSRV: o.LookupSRV,
 		transport: http1.NewTransport(), pools: map[string]*Pool{},
 	}
 	if u.log == nil {
 		u.log = slog.New(slog.DiscardHandler)
 	}
-	if u.key == nil {
-		u.key = []byte(rand.Text())
+	if o.Key == nil {
+		o.Key = func() []byte { return []byte(rand.Text()) }
 	}
+	u.key = sync.OnceValue(o.Key)
 	if u.lookupNetIP == nil {
 		u.lookupNetIP = net.DefaultResolver.LookupNetIP
 	}
