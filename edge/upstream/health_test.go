@@ -83,7 +83,7 @@ func TestHealth_FirstCheckDecides(t *testing.T) {
 		if e == nil || e.Status != 503 || e.Fields[0] != (exchange.Field{Name: "retry-after", Value: "1"}) || r.Attempts != 0 {
 			t.Errorf("got %+v, %v; want 503 at once", r, err)
 		}
-		if !strings.Contains(err.Error(), "10.0.0.1:80: 502 Bad Gateway: connection broken") {
+		if !strings.Contains(err.Error(), "no endpoint is well; 10.0.0.1:80: connection broken") {
 			t.Errorf("error %v, want why", err)
 		}
 		if w.asked("10.0.0.1:80") != before {
