@@ -48,8 +48,12 @@ func Start(t testing.TB, dir string, env []string, name string, args ...string) 
 	go p.read(out)
 	go func() { p.ended <- p.cmd.Wait() }()
 	t.Cleanup(func() {
-		killGroup(p.cmd)
-		p.ended <- <-p.ended
+		select {
+		case <-p.ended: // its number may be another's by now
+		default:
+			killGroup(p.cmd)
+			<-p.ended
+		}
 	})
 	return p
 }
