@@ -135,25 +135,42 @@ func (c *Client) Do(call *exchange.Call, resp *exchange.Response) error {
 	call.Attempt = exchange.Attempt{}
 	w := c.transport.works.Get().(*callWork)
 	streams, err := w.compose(call, c.options.Single)
-	var conn *clientConn
-	if err == nil {
-		conn, err = c.connection(call)
-	}
 	if err != nil {
-		w.giveBack(call)
 		c.transport.keepWork(w)
 		return err
 	}
-	conn.begin(w, call, resp, streams)
-	if err := conn.exchange(); err != nil {
-		w.giveBack(call)
-		conn.abort()
-		resp.Header.Reset()
+	conn, err := c.converse(w, call, resp, streams)
+	if err != nil {
 		return err
 	}
 	call.Attempt.Head = time.Since(began)
 	conn.deliver()
 	return nil
+}
+
+// converse sends the request in w over a connection and reads the head of the answer.
+func (c *Client) converse(w *callWork, call *exchange.Call, resp *exchange.Response, streams bool) (*clientConn, error) {
+	for {
+		conn, err := c.connection(call, !streams)
+		if err != nil {
+			w.giveBack(call)
+			c.transport.keepWork(w)
+			return nil, err
+		}
+		conn.begin(w, call, resp, streams)
+		switch err := conn.exchange(); err {
+		case nil:
+			return conn, nil
+		case errSpoken:
+			conn.discard()
+			call.Attempt = exchange.Attempt{}
+		default:
+			w.giveBack(call)
+			conn.abort()
+			resp.Header.Reset()
+			return nil, err
+		}
+	}
 }
 
 // CloseIdle closes the connections that no call is using.

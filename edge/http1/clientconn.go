@@ -302,6 +302,15 @@ func (c *clientConn) abort() {
 	c.closeOr(true)
 }
 
+// discard ends a connection that a call has not used, which goes on with another.
+func (c *clientConn) discard() {
+	if c.call.Caller != nil {
+		c.call.Caller.Watch(nil)
+	}
+	c.work, c.calling = nil, calling{}
+	c.close()
+}
+
 // release gives the memory of the call back.
 func (c *clientConn) release() {
 	t := c.client.transport

@@ -16,6 +16,7 @@ type callWork struct {
 	in   input
 	head head
 	body body
+	turn turn
 	out  []byte // the request's head, and a small body
 	rest int    // where that body begins in out; 0: there is none
 }

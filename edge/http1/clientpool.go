@@ -12,8 +12,9 @@ import (
 )
 
 // connection returns a connection for a call: the one that was used last and is still
-// good, or a new one.
-func (c *Client) connection(call *exchange.Call) (*clientConn, error) {
+// good, or a new one. Where a turn will look whether a connection is silent, it is not
+// asked here.
+func (c *Client) connection(call *exchange.Call, whole bool) (*clientConn, error) {
 	for {
 		conn, err := c.take()
 		switch {
@@ -22,7 +23,7 @@ func (c *Client) connection(call *exchange.Call) (*clientConn, error) {
 		case conn == nil:
 			return c.connect(call)
 		case !conn.enter(callBusy): // the sweeper is closing it
-		case conn.old() || !conn.silent():
+		case conn.old() || !(whole && conn.turns()) && !conn.silent():
 			conn.close()
 		default:
 			call.Attempt.Reused = true

@@ -10,13 +10,53 @@ import (
 	"github.com/weirproxy/weir/edge/exchange"
 )
 
-// exchange sends the request and reads the head of the answer.
+// exchange sends the request and reads the head of the answer. It returns errSpoken,
+// with nothing sent, where the upstream has said something already.
 func (c *clientConn) exchange() error {
-	answered, err := c.request()
+	answered, err := false, error(nil)
+	if c.last && c.turns() {
+		answered, err = c.turn()
+	}
+	if err == nil && c.sending && !answered {
+		answered, err = c.request()
+	}
 	if err == nil && !answered {
 		err = c.awaitHead()
 	}
 	return err
+}
+
+var errSpoken = errors.New("upstream has sent something unasked")
+
+// turns tells whether a request can leave in a turn with the wait for its answer.
+func (c *clientConn) turns() bool { return canTurn && c.wire == nil && c.socket.sys != nil }
+
+// turn sends a request that is whole, and waits for the beginning of its answer. What
+// could not be sent at once is left for request.
+func (c *clientConn) turn() (answered bool, err error) {
+	if !c.enter(callHead) {
+		return false, c.fault("send request", errEnded)
+	}
+	w := c.work
+	sent, got, err := w.turn.take(c.socket.sys, w.out, w.in.room())
+	c.call.Attempt.Written = sent > 0
+	switch {
+	case w.turn.spoken:
+		return false, errSpoken
+	case sent < len(w.out):
+		c.headGone = true
+		c.load(w.out[sent:], nil)
+		return false, nil
+	}
+	c.sending, c.headGone = false, true
+	w.in.w += got
+	if _, err = c.received(got, err); err == io.EOF {
+		err = errCut
+	}
+	if err != nil {
+		err = c.fault("read response", err)
+	}
+	return false, err
 }
 
 var errWoken = errors.New("woken while sending")
