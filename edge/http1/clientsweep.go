@@ -22,6 +22,8 @@ func (t *Transport) add(c *clientConn) error {
 	}
 	c.index = len(t.conns)
 	t.conns = append(t.conns, c)
+	// The clock may be as old as the longest tick, and limits of c allow for its own.
+	t.clock.Store(uint64(time.Since(t.start) / time.Millisecond))
 	t.quicken(c.client.tick)
 	return nil
 }

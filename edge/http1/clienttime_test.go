@@ -88,6 +88,36 @@ func TestClientTime_Limits(t *testing.T) {
 	}
 }
 
+// TestClientTime_OthersLimits: the sweeper looks less often while nobody has short
+// limits, and calls that begin then have all of their time, too.
+func TestClientTime_OthersLimits(t *testing.T) {
+	dial := func(upstream func(net.Conn)) func(context.Context, *exchange.Call) (net.Conn, error) {
+		return func(context.Context, *exchange.Call) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() { defer theirs.Close(); upstream(theirs) }()
+			return ours, nil
+		}
+	}
+	piped(t, ClientOptions{Head: 400 * time.Millisecond}, mute, func(t *testing.T, c *Client) {
+		calm := c.transport.NewClient(ClientOptions{Dial: dial(func(c net.Conn) {
+			until(c, "\r\n\r\n")
+			io.WriteString(c, okHead+"0123456789")
+			mute(c)
+		})})
+		if _, _, _, err := do(calm, getCall()); err != nil {
+			t.Fatal(err)
+		}
+		for _, later := range []time.Duration{900 * time.Millisecond, 1700 * time.Millisecond, 600 * time.Millisecond} {
+			time.Sleep(later)
+			start := time.Now()
+			if _, _, _, err := do(c, getCall()); statusOf(err) != 504 {
+				t.Errorf("got %v, want 504", err)
+			}
+			lasts(t, start, 400*time.Millisecond)
+		}
+	})
+}
+
 // TestClientTime_SlowIsNotStalled: limits are for waiting, and for the upstream alone.
 func TestClientTime_SlowIsNotStalled(t *testing.T) {
 	piped(t, ClientOptions{Head: 10 * time.Second, Idle: 10 * time.Second}, func(c net.Conn) {
