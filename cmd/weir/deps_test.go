@@ -30,7 +30,7 @@ edge/route:
 edge/listen:     ; golang.org/x/sys/unix github.com/pires/go-proxyproto github.com/coreos/go-systemd/v22
 edge/http1:      edge/exchange; golang.org/x/sys/unix
 edge/nethttp/xconnect:
-edge/nethttp:    edge/exchange edge/nethttp/xconnect; golang.org/x/net/http2 golang.org/x/net/http/httpguts github.com/quic-go/quic-go
+edge/nethttp:    edge/exchange edge/nethttp/xconnect; golang.org/x/net/http2 golang.org/x/net/http/httpguts github.com/quic-go/quic-go github.com/quic-go/qpack
 edge/static:     edge/exchange; golang.org/x/sys/unix
 edge/reply:      edge/exchange
 edge/modify:     edge/exchange

@@ -17,16 +17,21 @@ import (
 const module = "github.com/weirproxy/weir"
 
 // goroutines is the whole list of what starts goroutines: package, number of places
-// (go statements, WaitGroup.Go, AfterFunc), what they are and who ends them. No
-// request starts one over HTTP/1.1; over HTTP/2 and HTTP/3 the libraries below
-// start one per stream. A package that is not listed starts none.
+// (go statements, WaitGroup.Go, AfterFunc), what they are and who ends them. Over
+// HTTP/1.1, from end to end, no request starts one; tunnels, and bodies that a cache
+// keeps while they arrive, do. Over HTTP/2 and HTTP/3 the libraries below start one per
+// stream. A package that is not listed starts none.
 const goroutines = `
 certs           2  renewal of the internal CA, watch over certificate files: both end at Close
 cmd/weir        4  the admin server, the watch over the configuration and the steward of memory, end at their close; the drain at the process's end
 edge            8  an accept loop per socket, one goroutine per connection (HTTP/1.1 goes on with a small stack in another), the farewell to a UDP socket, three for Shutdown
-edge/http1      1  the sweeper, from the first connection to Shutdown or Close
+edge/cache      4  the store's writer and loader of files and its refreshes, end at Close; one that stores a long body while it arrives, ends with the response's body
+edge/exchange   2  the second direction of a tunnel, ends with it; the interruption of who watches a context
+edge/http1      3  the sweepers of server and transport, the watch over clients that leave, from the first connection to Shutdown or Close
+edge/proxy      1  a mirrored request, of which there are so many at a time, ends at its deadline
+edge/upstream   3  a pool's keeper, ends when the pool is released, and waits for what it has started: lookups and health checks
 edge/accesslog  1  the writer, ends at Close, which flushes
-edge/nethttp   13  HTTP/2's server loop, farewells and ends of idle connections, QUIC's accept loop, connections, their streams and drains, the watch over deadlines
+edge/nethttp   21  HTTP/2's server loop, farewells and ends of idle connections, QUIC's accept loop, connections, their streams and drains, the watch over deadlines; for upstreams a reader and a writer per HTTP/2 connection, the streams that an HTTP/3 upstream opens, a sweeper per client, a sender for bodies that make wait, two AfterFuncs for ends of dials and calls
 `
 
 // forbiddenNames are package names that say nothing, and so gather everything.

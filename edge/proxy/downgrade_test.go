@@ -155,7 +155,7 @@ var streams = []stream{
 
 // TestSmuggling_Downgrades: what HTTP/2 and HTTP/3 can say and HTTP/1.1 cannot does not
 // get into it.
-func TestSmuggling_Downgrades(t *testing.T) {
+func TestSecurity_P2_DowngradesAreReadInOneWay(t *testing.T) {
 	t.Parallel()
 	for proto, send := range map[string]func(*testing.T, *fixture, *stream){"h2": sendOver2, "h3": sendOver3} {
 		for _, s := range streams {
