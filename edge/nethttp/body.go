@@ -22,11 +22,11 @@ type body struct {
 }
 
 func (st *stream) readBody() {
-	announced := st.r.ContentLength
-	if st.r.Body == nil || st.r.Body == http.NoBody || announced == 0 && st.req.Proto == exchange.HTTP2 {
-		return // an HTTP/2 stream that ended with its header; the library has checked its length
+	announced, said := st.r.ContentLength, st.req.Header.Has("content-length")
+	if st.r.Body == nil || st.r.Body == http.NoBody || announced == 0 && !said && st.req.Proto == exchange.HTTP2 {
+		return // an HTTP/2 stream that ended with its header
 	}
-	if !st.req.Header.Has("content-length") {
+	if !said {
 		announced = -1
 	}
 	st.body = body{st: st, left: announced}
