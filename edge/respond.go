@@ -46,9 +46,13 @@ func statusOf(err error) (int, *exchange.Error) {
 	return http.StatusInternalServerError, e
 }
 
-// faultOf says whose fault it is that a response was cut.
+// faultOf says whose fault it is that a response was cut. A response that was not cut
+// is nobody's.
 func faultOf(err error) exchange.Fault {
-	var e *exchange.Error
+	if err == nil {
+		return exchange.Internal
+	}
+	var e *exchange.Error // allocated: errors.As takes its address
 	switch {
 	case errors.Is(err, exchange.ErrClientGone):
 		return exchange.Client
