@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -49,6 +50,9 @@ func (c *clientConn) heads() (done bool, err error) {
 		if len(b) == c.seen {
 			return false, nil
 		}
+		if err := foreign(b); err != nil {
+			return false, upstreamFault("read response", err)
+		}
 		if !complete(b, c.seen) {
 			if bad := refusePart(b, c.seen, &c.client.options.Limits); bad != nil {
 				return false, c.refuse(bad)
@@ -74,6 +78,27 @@ func (c *clientConn) heads() (done bool, err error) {
 		}
 	}
 }
+
+// foreign says what b, which is not empty, is the beginning of, if not of a response
+// in HTTP/1: who waited for the end of such a head would learn nothing but that time
+// has run out.
+func foreign(b []byte) error {
+	const name = "HTTP/1."
+	switch n := min(len(b), len(name)); {
+	case string(b[:n]) == name[:n]:
+		return nil
+	case len(b) > 1 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3:
+		return errForeignTLS
+	case len(b) > 3 && b[0] == 0 && b[1] == 0 && b[3] == 4: // RFC 9113 §3.4: SETTINGS come first
+		return errForeignHTTP2
+	}
+	return fmt.Errorf("answer is no HTTP/1: it begins with %q", b[:min(len(b), 16)])
+}
+
+var (
+	errForeignTLS   = errors.New("answer is TLS, as of an https:// endpoint")
+	errForeignHTTP2 = errors.New("answer is HTTP/2, as of an h2c:// endpoint")
+)
 
 // refuse says what is wrong with a response.
 func (c *clientConn) refuse(bad *refusal) error {
