@@ -251,7 +251,7 @@ func (p *Pool) explain(e *endpoint, err error) error {
 	}
 	return &exchange.Error{
 		Fault: exchange.Upstream, Status: cmp.Or(inner.Status, 502), Fields: inner.Fields,
-		Err: fmt.Errorf("ask %s of upstream %q: %w", e.address, p.name, err),
+		Err: fmt.Errorf("ask %s of upstream %q: %w", e.address, p.name, reason(err)),
 	}
 }
 

@@ -64,15 +64,6 @@ func (e *endpoint) failed(row *atomic.Int32, err error) {
 	}
 }
 
-// reason is err for who asks how an endpoint is: without the status that a client
-// would have got for it.
-func reason(err error) error {
-	if e, ok := err.(*exchange.Error); ok && e.Err != nil {
-		return e.Err
-	}
-	return err
-}
-
 // ejectLongest is how many times longer than the first an ejection gets.
 const ejectLongest = 10
 
