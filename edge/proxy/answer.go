@@ -23,6 +23,7 @@ func (p *Proxy) answer(r *exchange.Request, c *exchange.Call, resp *exchange.Res
 	}
 	clean(r, resp, &n)
 	resp.Header.Append("via", p.answered)
+	add(&resp.Header, "vary", p.vary)
 	if p.bufferResponse > 0 && r.Method != http.MethodHead {
 		if err := holdResponse(resp, p.bufferResponse); err != nil {
 			drop(resp)

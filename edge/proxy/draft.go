@@ -33,7 +33,7 @@ func (p *Proxy) compose(r *exchange.Request) (*exchange.Call, error) {
 	if p.host != "" || p.ownHost {
 		c.Authority = p.host
 	}
-	c.Body, c.Trailer = r.Body, &r.Trailer
+	c.Body, c.Trailer = p.sifted(r), &r.Trailer
 	c.Client, c.Server, c.Secure = r.Client, r.Conn.Local, r.Scheme == "https"
 	if !p.noUpgrade {
 		c.Upgrade = r.Upgrade
@@ -137,7 +137,9 @@ func (d *draft) believe(fate fate, value string) bool {
 func (d *draft) joinCookies() {
 	var all []string
 	for v := range d.r.Header.Values("cookie") {
-		all = append(all, v)
+		if v = strings.Trim(v, "; \t"); v != "" { // an empty one would leave a space at the end
+			all = append(all, v)
+		}
 	}
 	_ = d.call.Header.Set("cookie", strings.Join(all, "; ")) // of valid ones: it is valid
 }

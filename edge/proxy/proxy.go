@@ -28,6 +28,7 @@ type Proxy struct {
 	mark     string                     // our name in Via
 	via      [exchange.HTTP3 + 1]string // the element to add, by the client's protocol
 	answered string                     // that of responses
+	vary     string                     // the fields that shares are chosen by
 
 	bufferRequest, bufferResponse int64
 
@@ -57,6 +58,7 @@ func assemble(o Options, s shares, m *mirror) (*Proxy, error) {
 	p := &Proxy{
 		shares: s, mirror: m, names: common, forwarded: o.Forwarded, noUpgrade: o.NoUpgrade,
 		bufferRequest: o.BufferRequest, bufferResponse: o.BufferResponse, intercept: o.Intercept,
+		vary: s.vary(),
 	}
 	if err := p.configure(o); err != nil {
 		return nil, fmt.Errorf("make proxy: %w", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -65,6 +66,18 @@ func (s *shares) check() error {
 		return errors.New("shares: none takes requests without a header field")
 	}
 	return nil
+}
+
+// vary names the fields that decide which pool answers: what one of them says must
+// not be kept for requests that another one takes.
+func (s *shares) vary() string {
+	var names []string
+	for _, sh := range s.list {
+		if sh.name != "" && !slices.Contains(names, sh.name) {
+			names = append(names, sh.name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // of returns the share that takes r.
