@@ -80,6 +80,9 @@ func (p *Pool) begin(c *exchange.Call, a *asking) {
 		a.bytes, a.saved = b, *b
 	}
 	a.again = a.bytes != nil || a.length == 0
+	if a.length < 0 {
+		c.Body = &begun{Body: c.Body}
+	}
 }
 
 // ask fills in what decides about the endpoint.
@@ -172,7 +175,8 @@ func (p *Pool) next(e *endpoint, c *exchange.Call, resp *exchange.Response, a *a
 	resp.Trailer.Reset()
 	resp.Status, resp.Body, resp.Tunnel = 0, exchange.NoBody, nil
 	if a.bytes != nil {
-		*a.bytes = a.saved
+		// A client may have put a copy in its place, of which nothing is left.
+		*a.bytes, c.Body = a.saved, a.bytes
 	}
 	if other == e {
 		// What else lies idle is as old as the connection that was closed.

@@ -25,8 +25,8 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 	switch {
 	case err != nil && !blames(err):
 		return no // the caller has gone, or its body failed
-	case err != nil && !t.Written && !a.again && c.Body.Len() != a.length:
-		return no // what was read of the body is lost
+	case err != nil && !t.Written && !a.again && lost(c.Body, a.length):
+		return no
 	case err != nil && !t.Written && !t.Reused:
 		return unsent
 	}
@@ -39,11 +39,7 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 			return other
 		}
 	case !t.Written:
-		// Refused before it was processed (RFC 9113 §8.7), or never sent. Of a body
-		// without a length nobody knows whether it is whole.
-		if a.again || a.length >= 0 {
-			return fresh
-		}
+		return fresh // refused before it was processed (RFC 9113 §8.7), or never sent
 	case t.Answered || !a.again || !idempotent(c.Method) || c.Upgrade != "":
 	case t.Reused && !isTimeout(err):
 		return fresh
@@ -51,6 +47,41 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 		return other
 	}
 	return no
+}
+
+// lost tells whether something was read of a body that had that length, or none that
+// is known, for an attempt that did not send it: what is left must not look whole.
+func lost(b exchange.Body, length int64) bool {
+	if b, ok := b.(*begun); ok {
+		return b.read
+	}
+	return b.Len() != length
+}
+
+// begun is a body of unknown length that says whether it has been read from.
+type begun struct {
+	exchange.Body
+	read bool
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	b.read = true
+	return b.Body.Read(p)
+}
+
+// Buffered returns -1 where the body cannot tell.
+func (b *begun) Buffered() int {
+	if body, ok := b.Body.(interface{ Buffered() int }); ok {
+		return body.Buffered()
+	}
+	return -1
+}
+
+// Interrupt implements exchange.Interrupter, for bodies that wait for a peer.
+func (b *begun) Interrupt(cause error) {
+	if body, ok := b.Body.(exchange.Interrupter); ok {
+		body.Interrupt(cause)
+	}
 }
 
 // idempotent tells whether doing it twice is as good as once (RFC 9110 §9.2.2).

@@ -446,6 +446,44 @@ func TestSockets_BodiesGoWhereSomebodyListens(t *testing.T) {
 	}
 }
 
+// TestSockets_BodiesAreWholeEveryTime sends a body in memory for a third time: the
+// first endpoint cannot be reached, the second reads all of it and closes.
+func TestSockets_BodiesAreWholeEveryTime(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // nobody listens there
+	heard := make(chan string, 2)
+	hear := func(answer string) string {
+		return rawUpstream(t, func(c net.Conn) {
+			got := make([]byte, 0, 4<<10)
+			for !strings.HasSuffix(string(got), "hello") {
+				n, err := c.Read(got[len(got):cap(got)])
+				if got = got[:len(got)+n]; err != nil || strings.HasSuffix(string(got), "Content-Length: 0\r\n\r\n") {
+					break
+				}
+			}
+			heard <- string(got)
+			_, _ = io.WriteString(c, answer)
+		})
+	}
+	second, third := hear(""), hear("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	u, p := realPool(t, Settings{Endpoints: hosts(l.Addr().String() + " " + second + " " + third), Policy: "first"})
+	defer u.Close()
+	c := newCall()
+	c.Method, c.Body = "PUT", exchange.NewBytes([]byte("hello"))
+	if status, r, err := ask(p, c); status != 200 || r.Attempts != 3 || err != nil {
+		t.Fatalf("got %d, %+v, %v; want 200 at the third attempt", status, r, err)
+	}
+	for _, who := range []string{"second", "third"} {
+		if got := <-heard; !strings.HasSuffix(got, "\r\n\r\nhello") {
+			t.Errorf("the %s endpoint got %q, want the whole body", who, got)
+		}
+	}
+}
+
 // TestSockets_KilledEndpoint stops one of two endpoints under load: no call fails,
 // and it is asked again when it is back.
 func TestSockets_KilledEndpoint(t *testing.T) {
