@@ -16,7 +16,7 @@ func (t *fetch) begin(resp *exchange.Response, e *entry, o *object) {
 	filled := make(chan struct{})
 	fs := &t.store.flights
 	fs.mu.Lock()
-	fl.object, fl.entry = o, e
+	fl.object, fl.entry, fl.epoch = o, e, t.epoch
 	fl.reader = rd
 	fl.users++ // the goroutine
 	gone := fl.leaderLeft

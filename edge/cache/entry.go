@@ -84,11 +84,11 @@ func (e *entry) fits(r *exchange.Request) bool {
 	if e.site != r.Record.Site || e.route != r.Record.Route {
 		return false
 	}
-	if len(e.vary) == 0 {
-		return true
+	if len(e.vary) == 0 && !r.Trusted {
+		return e.variant == ""
 	}
 	var buffer [512]byte
-	return string(appendVariant(buffer[:0], e.vary, &r.Header)) == e.variant
+	return string(appendVariant(buffer[:0], e.vary, r)) == e.variant
 }
 
 // twin tells whether e and o answer the same requests.

@@ -69,7 +69,7 @@ func (t *fetch) mayShare() bool {
 func (t *fetch) flightKey() []byte {
 	id := append(append(t.key, separator, separator), t.r.Record.Site...)
 	id = append(append(append(id, separator), t.r.Record.Route...), separator)
-	return appendVariant(id, t.store.varyOf(t.key), &t.r.Header)
+	return appendVariant(id, t.store.varyOf(t.key), t.r)
 }
 
 // varyOf returns what the latest response for key depended on.

@@ -22,6 +22,7 @@ type flight struct {
 	verdict verdict       // set before
 	err     error         // of failedAll
 	entry   *entry        // of streams: what is being fetched
+	epoch   uint64        // of the store when that began
 	object  *object
 
 	// Guarded by flights.mu.

@@ -16,7 +16,7 @@ func (t *fetch) follow(fl *flight) (*exchange.Response, error) {
 	}
 	switch fl.verdict {
 	case streams:
-		if fl.entry.fits(t.r) {
+		if fl.entry.fits(t.r) && !t.store.revokedSince(fl.epoch, fl.entry) {
 			return t.stream(fl), nil
 		}
 	case kept:

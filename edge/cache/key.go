@@ -18,9 +18,7 @@ const (
 
 // appendKey appends what names the resource that r asks for: scheme, authority,
 // canonical path, query. The scheme is part of it since applications redirect from
-// one to the other. What else an answer depends on it has to say by Vary; what clients
-// say about themselves in forwarding fields is not believed and goes nowhere, so it need
-// not be part of the key.
+// one to the other. What else an answer depends on it has to say by Vary.
 func (f *Filter) appendKey(b []byte, r *exchange.Request) []byte {
 	b = append(append(append(b, r.Scheme...), "://"...), r.Authority...)
 	if r.Opaque { // "%2F" is an encoded slash there, and text elsewhere
@@ -43,7 +41,8 @@ func (f *Filter) appendQuery(b []byte, query string) []byte {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if !matchAny(f.ignore, name) {
+		// Some upstreams take ";" for "&": what stands behind it is not ignored.
+		if !matchAny(f.ignore, name) || strings.Contains(pair, ";") {
 			b = append(append(b, next), pair...)
 			next = '&'
 		}
@@ -88,7 +87,7 @@ func varyNames(h *exchange.Header) (names []string, ok bool) {
 			switch name = strings.ToLower(strings.Trim(name, " \t")); {
 			case name == "":
 				continue
-			case !exchange.ValidName(name) || name == "*":
+			case !exchange.ValidName(name) || name == "*" || tellsWho(name):
 				return nil, false
 			case !slices.Contains(names, name):
 				names = append(names, name)
@@ -102,11 +101,33 @@ func varyNames(h *exchange.Header) (names []string, ok bool) {
 	return names, true
 }
 
-// appendVariant appends the fields of h that names names, in the form in which
-// they are compared.
-func appendVariant(b []byte, names []string, h *exchange.Header) []byte {
+// tellsWho names fields in which weir tells the upstream who asks. Requests do not have
+// them yet, or others, so they cannot be compared by them.
+func tellsWho(name string) bool {
+	switch name {
+	case "x-forwarded-for", "x-real-ip", "forwarded", "x-request-id":
+		return true
+	}
+	return false
+}
+
+// believed are the fields by which a trusted proxy tells what its client asked for.
+// Applications redirect by them and write links with them, without a Vary. From others
+// they are dropped before the upstream sees them.
+var believed = [...]string{"x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto"}
+
+// appendVariant appends the fields of r that names names, and those that are believed,
+// in the form in which they are compared.
+func appendVariant(b []byte, names []string, r *exchange.Request) []byte {
 	for _, name := range names {
-		b = appendField(b, name, h)
+		b = appendField(b, name, &r.Header)
+	}
+	if r.Trusted {
+		for i, name := range believed {
+			if r.Header.Has(name) {
+				b = appendField(append(b, byte(3+i)), name, &r.Header)
+			}
+		}
 	}
 	return b
 }

@@ -147,6 +147,13 @@ func (v *revocations) covers(e *entry, epoch uint64) bool {
 	return v.n > len(v.last) && v.at[v.n%len(v.last)] > epoch
 }
 
+// revokedSince tells whether e, which was asked for at epoch, has been purged since.
+func (s *Store) revokedSince(epoch uint64, e *entry) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.revoked.covers(e, epoch)
+}
+
 func (s *Store) epoch() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

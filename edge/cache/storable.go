@@ -70,7 +70,7 @@ func (f *Filter) newEntry(o offer) *entry {
 	if e.strict {
 		e.whileRevalidate, e.ifError = 0, 0
 	}
-	variant := appendVariant(nil, vary, &o.r.Header)
+	variant := appendVariant(nil, vary, o.r)
 	if len(variant) > maxVaryText {
 		return nil
 	}

@@ -17,30 +17,32 @@ func (t *fetch) validating() bool {
 }
 
 // prepare gives the request our own preconditions in place of the client's, whose are
-// evaluated when the answer has come, and says which cache asks. restore undoes that.
+// evaluated when the answer has come, and says which cache asks: the client cannot speak
+// for caches, as it would have the upstream answer everybody in a form that it chose.
+// restore undoes that.
 func (t *fetch) prepare() (restore func()) {
 	h := &t.r.Header
-	said := h.Has("surrogate-capability")
-	if !said {
+	said, validating := h.Has("surrogate-capability"), t.validating()
+	if !said && !validating {
 		h.Append("surrogate-capability", t.capability)
-	}
-	if !t.validating() {
-		return func() {
-			if !said {
-				h.Del("surrogate-capability")
-			}
-		}
+		return func() { h.Del("surrogate-capability") }
 	}
 	var was exchange.Header
 	was.CopyFrom(h)
-	if !said {
-		was.Del("surrogate-capability")
-	}
-	h.DelFunc(func(name, _ string) bool { return name == "if-none-match" || name == "if-modified-since" })
-	if t.old.etag != "" {
+	h.DelFunc(func(name, _ string) bool {
+		switch name {
+		case "surrogate-capability":
+			return !t.r.Trusted
+		case "if-none-match", "if-modified-since":
+			return validating
+		}
+		return false
+	})
+	h.Append("surrogate-capability", t.capability)
+	if validating && t.old.etag != "" {
 		h.Append("if-none-match", t.old.etag)
 	}
-	if t.old.modified != "" {
+	if validating && t.old.modified != "" {
 		h.Append("if-modified-since", t.old.modified)
 	}
 	return func() { h.CopyFrom(&was) }
