@@ -159,6 +159,8 @@ func (f *Filter) judge(e *entry, others bool, q *query, now time.Time) use {
 // (RFC 9111 §4.4).
 func (f *Filter) pass(r *exchange.Request, next exchange.Handler, why string) (*exchange.Response, error) {
 	r.Record.Cache = "fwd=" + why
+	// As the client named it: rules behind may have something else asked for.
+	asked := exchange.Request{Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Path: r.Path, Query: r.Query, Opaque: r.Opaque}
 	resp, err := next.Handle(r)
 	if err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (f *Filter) pass(r *exchange.Request, next exchange.Handler, why string) (*
 		resp.Header.Del(f.tags)
 	}
 	if resp.Status < 400 && unsafe(r.Method) {
-		f.invalidate(r, resp)
+		f.invalidate(&asked, resp)
 	}
 	resp.Header.Append("cache-status", f.name+"; fwd="+why)
 	return resp, nil

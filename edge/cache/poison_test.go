@@ -133,3 +133,25 @@ func (g *gated) Read(p []byte) (int, error) {
 	<-g.gate
 	return g.Reader.Read(p)
 }
+
+// TestFilter_ChangesAreOfWhatTheClientNamed: rules behind the cache may have the upstream
+// asked for something else.
+func TestFilter_ChangesAreOfWhatTheClientNamed(t *testing.T) {
+	t.Parallel()
+	f, o := newFilter(t, Options{}), &origin{body: "v", header: []string{"cache-control", "max-age=60"}}
+	rewritten := exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+		if err := r.SetTarget("/behind" + r.Target); err != nil {
+			return nil, err
+		}
+		return o.Handle(r)
+	})
+	get(t, f, rewritten, "/a/b")
+	get(t, f, rewritten, "/a/c")
+	o.header = append(o.header, "location", "c")
+	ask(t, f, rewritten, "POST", "/a/b")
+	for _, target := range []string{"/a/b", "/a/c"} {
+		if got := get(t, f, rewritten, target); !strings.Contains(got.Header.Get("cache-status"), "fwd=") {
+			t.Errorf("%s: after a POST, got %q", target, got.Body)
+		}
+	}
+}
