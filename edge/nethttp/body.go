@@ -16,8 +16,10 @@ import (
 // announced (security P1, Q8) and to the minimum rate, and hands trailers over.
 type body struct {
 	st       *stream
-	left     int64                 // -1 when not announced
-	err      error                 // sticky
+	left     int64   // -1 when not announced
+	err      error   // sticky
+	ahead    [1]byte // read ahead, if held says so
+	held     bool
 	unwanted atomic.Pointer[error] // why nobody reads on, where Interrupt said so
 }
 
@@ -30,11 +32,29 @@ func (st *stream) readBody() {
 		announced = -1
 	}
 	st.body = body{st: st, left: announced}
+	if !said && st.req.Proto == exchange.HTTP3 && !takesBody(st.req.Method) && st.body.ended() {
+		return
+	}
 	st.req.Body = &st.body
+}
+
+// ended waits for the first byte or the end of a body that is probably none. The head
+// of an HTTP/3 request does not tell, and without knowing, each GET would have to be
+// passed on in chunks, never be sent again, and pass by the cache.
+func (b *body) ended() bool {
+	for b.err == nil && !b.held {
+		n, _ := b.Read(b.ahead[:])
+		b.held = n > 0
+	}
+	return b.err == io.EOF && !b.held
 }
 
 // Read implements exchange.Body.
 func (b *body) Read(p []byte) (int, error) {
+	if b.held && len(p) > 0 {
+		p[0], b.held = b.ahead[0], false
+		return 1, nil
+	}
 	if b.err != nil {
 		return 0, b.err
 	}

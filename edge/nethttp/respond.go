@@ -31,6 +31,9 @@ func (st *stream) Respond(r *exchange.Request, resp *exchange.Response) error {
 	if resp.Status == http.StatusSwitchingProtocols && resp.Tunnel != nil {
 		return st.switchTo(r, resp)
 	}
+	if r.Upgrade != "" && resp.Status < 300 { // would open a tunnel: to a page (RFC 8441 §5)
+		return errNotSwitched
+	}
 	header, length := st.w.Header(), resp.Body.Len()
 	setFields(header, &resp.Header)
 	bare := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified

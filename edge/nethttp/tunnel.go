@@ -22,6 +22,7 @@ var _ = xconnect.Restore()
 var (
 	errProtocol      = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotImplemented, Err: errors.New("extended CONNECT for a protocol that is not served")}
 	errConnectLength = exchange.Reason(http.StatusBadRequest, "content-length in a CONNECT")
+	errNotSwitched   = fmt.Errorf("%w: %w", exchange.ErrUnsent, &exchange.Error{Fault: exchange.Client, Status: http.StatusNotImplemented, Err: errors.New("what was asked for switches to no other protocol")})
 	errUnasked       = fmt.Errorf("%w: %w", exchange.ErrUnsent, &exchange.Error{Fault: exchange.Upstream, Err: errors.New("switched protocols unasked")})
 )
 
