@@ -17,6 +17,8 @@ func (t *Transport) add(c *clientConn) error {
 		return errClientClosed
 	}
 	if t.ticker == nil {
+		// The clock has stood since the transport was made, which may be days ago.
+		t.start = time.Now()
 		t.ticker = time.NewTicker(time.Duration(t.tick.Load()))
 		go t.sweep()
 	}
@@ -71,11 +73,16 @@ func (t *Transport) hurry(d time.Duration) {
 	}
 }
 
+// lookTick is how often unused connections are looked at, each by a system call, even
+// while the sweeper has to hurry for others.
+const lookTick = 900 * time.Millisecond
+
 // sweep is the transport's one goroutine.
 func (t *Transport) sweep() {
 	defer close(t.swept)
 	defer t.ticker.Stop()
 	var over []*clientConn
+	var looked uint64
 	for {
 		select {
 		case <-t.stop:
@@ -84,7 +91,11 @@ func (t *Transport) sweep() {
 		}
 		now := uint64(time.Since(t.start) / time.Millisecond)
 		t.clock.Store(now)
-		over = t.inspect(now, over[:0])
+		look := now-looked >= uint64(lookTick/time.Millisecond)
+		if look {
+			looked = now
+		}
+		over = t.inspect(now, look, over[:0])
 		for _, c := range over {
 			c.client.forget(c)
 			c.close()
@@ -95,7 +106,7 @@ func (t *Transport) sweep() {
 
 // inspect looks at every connection and returns the unused ones that are over. It
 // finds out how soon the next look has to be.
-func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
+func (t *Transport) inspect(now uint64, look bool, over []*clientConn) []*clientConn {
 	next := time.Second
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,12 +119,12 @@ func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
 			continue
 		}
 		c := t.conns[i]
-		if c.inspect(now) {
+		if c.inspect(now, look) {
 			over = append(over, c)
 		}
 		next = min(next, c.client.tick)
 		p := phaseOf(c.state.Load())
-		if until := c.until.Load(); until > now && p != callPooled {
+		if until := c.until.Load(); until >= now && p != callPooled {
 			next = min(next, max(time.Duration(until-now)*time.Millisecond/4, minTick))
 		}
 		if p == callSend {
@@ -127,8 +138,9 @@ func (t *Transport) inspect(now uint64, over []*clientConn) []*clientConn {
 	return over
 }
 
-// inspect holds c to its time limits. It tells whether c was unused and is over.
-func (c *clientConn) inspect(now uint64) (over bool) {
+// inspect holds c to its time limits. It tells whether c was unused and is over: look
+// has it look for what the upstream has said to nobody, its end above all.
+func (c *clientConn) inspect(now uint64, look bool) (over bool) {
 	state := c.state.Load()
 	p, since := phaseOf(state), state>>phaseBits
 	o := &c.client.options
@@ -136,15 +148,15 @@ func (c *clientConn) inspect(now uint64) (over bool) {
 	case p == callEnded:
 		c.raw.SetDeadline(past) // again, for who had undone it when looking briefly
 	case p == callPooled:
-		if c.older(now, since, o.Keep) || c.old() || c.socket.sys != nil && readable(c.socket.sys) {
+		if c.older(now, since, o.Keep) || c.old() || look && c.socket.sys != nil && readable(c.socket.sys) {
 			return c.end(state, errUnused)
 		}
-	case until != 0 && now >= until:
+	case until != 0 && now > until: // of which a fraction of a millisecond was cut off
 		c.end(state, errCallSlow)
 	case p == callSend && c.older(now, since, o.Idle):
 		c.end(state, errSendSlow)
 	case p == callSend && now > since && c.socket.sys != nil && readable(c.socket.sys):
-		c.raw.SetWriteDeadline(past)
+		c.wake(state)
 	case p == callHead && c.older(now, since, o.Head):
 		c.end(state, errHeadSlow)
 	case p == callBody && c.older(now, since, o.Idle):
@@ -160,4 +172,14 @@ func (c *clientConn) inspect(now uint64) (over bool) {
 // longest there is while c is.
 func (c *clientConn) older(now, since uint64, d time.Duration) bool {
 	return d > 0 && now > since && time.Duration(now-since)*time.Millisecond >= d+c.client.tick
+}
+
+// wake makes who is stuck in sending since it was in state look around. One that has
+// moved on is left alone: see tunnel.
+func (c *clientConn) wake(state uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() == state {
+		c.raw.SetWriteDeadline(past)
+	}
 }

@@ -118,6 +118,55 @@ func TestClientTime_OthersLimits(t *testing.T) {
 	})
 }
 
+// TestClientTime_LateFirstCall: the clock that limits go by begins with the first
+// connection, not with the transport, which may have waited for days.
+func TestClientTime_LateFirstCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		transport := NewTransport()
+		c := transport.NewClient(ClientOptions{
+			Head: time.Minute, Age: time.Hour, Keep: time.Minute,
+			Dial: func(context.Context, *exchange.Call) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				go func() {
+					defer theirs.Close()
+					for until(theirs, "\r\n\r\n") {
+						time.Sleep(5 * time.Second)
+						io.WriteString(theirs, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+					}
+				}()
+				return ours, nil
+			},
+		})
+		time.Sleep(3 * time.Hour)
+		for range 2 {
+			if status, _, _, err := do(c, getCall()); status != 200 || err != nil {
+				t.Errorf("got %d, %v; want 200", status, err)
+			}
+		}
+		if s := c.Stats(); s.Made != 1 {
+			t.Errorf("got %+v, want one connection", s)
+		}
+		transport.Close()
+		time.Sleep(time.Minute)
+	})
+}
+
+// TestClientTime_DeadlinesAreNotEarly: who is told that time has run out must find it so.
+func TestClientTime_DeadlinesAreNotEarly(t *testing.T) {
+	piped(t, ClientOptions{}, mute, func(t *testing.T, c *Client) {
+		for i := range time.Duration(200) {
+			call := getCall()
+			call.Deadline = time.Now().Add(50*time.Millisecond + 119*i*time.Microsecond)
+			if _, _, _, err := do(c, call); statusOf(err) != 504 || time.Now().Before(call.Deadline) {
+				t.Errorf("call %d: got %v, %v before the deadline", i, err, time.Until(call.Deadline))
+				return
+			}
+			lasts(t, call.Deadline, 0)
+		}
+	})
+}
+
 // TestClientTime_SlowIsNotStalled: limits are for waiting, and for the upstream alone.
 func TestClientTime_SlowIsNotStalled(t *testing.T) {
 	piped(t, ClientOptions{Head: 10 * time.Second, Idle: 10 * time.Second}, func(c net.Conn) {

@@ -27,9 +27,12 @@ func (c *clientConn) tunnel() *upstreamTunnel {
 	}
 	t := &upstreamTunnel{c: c, early: append([]byte(nil), c.work.in.rest()...)}
 	c.release()
-	c.raw.SetWriteDeadline(time.Time{}) // the sweeper may just have woken us
-	if !c.enter(callTunnel) {
-		c.raw.SetDeadline(past)
+	if c.enter(callTunnel) {
+		c.mu.Lock() // the sweeper may just be waking who was sending, and will not do so again
+		if phaseOf(c.state.Load()) != callEnded {
+			c.raw.SetWriteDeadline(time.Time{})
+		}
+		c.mu.Unlock()
 	}
 	return t
 }
