@@ -63,7 +63,11 @@ func parseSocket(path string) (string, error) {
 func checkUpstreamHost(s string, srv bool) error {
 	quoted := strconv.Quote(short(s))
 	switch i := strings.IndexAny(s, "/?#@"); {
+	case strings.ContainsAny(s, ", "):
+		return &problem{quoted + " is more than one address", "write a list: [10.0.0.1:9000, 10.0.0.2:9000]"}
 	case i < 0:
+	case i == 0 && s[i] == '/' && len(s) > 1:
+		return &problem{quoted + " is a path", "for a socket, write unix:" + short(s)}
 	case s[i] == '@':
 		return &problem{quoted + " holds a user name", "set the Authorization field under headers: request"}
 	case s[i:] == "/":
@@ -94,7 +98,14 @@ func checkUpstreamHost(s string, srv bool) error {
 		bad.hint = "an IPv6 address stands in brackets: [::1]:9000"
 		return bad
 	}
-	if host == "default" || strings.Contains(host, "*") || checkHost(lower(host)) != nil {
+	if word := lower(host); word == "default" || word == "true" || word == "false" || strings.Contains(host, "*") || checkHost(word) != nil {
+		return bad
+	}
+	// A name that ends in a number is taken for an address by everybody else.
+	if _, isAddress := parseHostAddress(host); !isAddress && strings.Trim(host[strings.LastIndexByte(host, '.')+1:], "0123456789") == "" {
+		if !strings.Contains(host, ".") {
+			bad.hint = "a port is a number from 1 to 65535"
+		}
 		return bad
 	}
 	return nil

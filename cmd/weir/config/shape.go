@@ -165,7 +165,10 @@ func (o object[T]) failUnknown(r *reader, key *yaml.Node) string {
 		}
 	}
 	hint, near := "the keys here are "+o.keys(), nearest(key.Value, append(known, "import"))
-	if near != "" {
+	if other := hintFor(o.name, key.Value); other != "" {
+		hint = other
+		near, _, _ = strings.Cut(strings.TrimPrefix(other, "write "), ":")
+	} else if near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	r.fail(key, hint, "unknown key %q", short(key.Value))

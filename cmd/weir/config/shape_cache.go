@@ -38,7 +38,17 @@ var storeShape = object[CacheStore]{
 
 var objectSize = size(1<<10, "auto")
 
-var cacheShort = inside(boolean, func(c *Cache) *bool { return &c.Enabled })
+var cacheShort = shape[Cache]{
+	read: func(r *reader, n *yaml.Node, c *Cache) {
+		if d, err := parseDuration(n.Value); err == nil && d > 0 && n.Kind == yaml.ScalarNode {
+			r.fail(n, "write {ttl: "+n.Value+"}", "want true, false or options, got %q", short(n.Value))
+			return
+		}
+		boolean.read(r, n, &c.Enabled)
+	},
+	print:  func(p *printer, c *Cache) *yaml.Node { return boolean.print(p, &c.Enabled) },
+	schema: boolean.schema,
+}
 
 func fillCache(_ *reader, c *Cache) { *c = Cache{Enabled: true, Tags: "cache-tag"} }
 

@@ -17,6 +17,10 @@ func offOr[T any](s shape[T], off func(*reader, *T), isOff func(*T) bool) shape[
 				off(r, v)
 				return
 			}
+			if n.Kind == yaml.ScalarNode && (n.Value == "0" || n.Value == "no" || n.Value == "none") && n.Style == 0 {
+				r.fail(n, "write off", "%s is not how to say that there is none", n.Value)
+				return
+			}
 			s.read(r, n, v)
 		},
 		print: func(p *printer, v *T) *yaml.Node {
@@ -80,12 +84,12 @@ var poolTimeoutsShape = object[PoolTimeouts]{
 	pos: func(t *PoolTimeouts) *Pos { return &t.Pos },
 	fields: []field[PoolTimeouts]{
 		at("connect", "To connect, TLS included.", timeout, func(t *PoolTimeouts) *time.Duration { return &t.Connect }),
-		at("response", "From the request to the head of the answer, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Response }),
-		at("idle", "Between two pieces of a body, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Idle }),
+		at("response", "From the request to the head of the answer, or none. Not for gRPC, which may have nothing to say yet.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Response }),
+		at("idle", "Between two pieces of a body, or none. Not for event streams and gRPC, which may be silent: see tunnel.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Idle }),
 		at("keep_alive", "For a connection that is not used.", timeout, func(t *PoolTimeouts) *time.Duration { return &t.KeepAlive }),
 		at("age", "After which a connection is not used again, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Age }),
 		at("total", "For a request with all its attempts and bodies, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Total }),
-		at("tunnel", "For a WebSocket or other tunnel without a byte either way, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Tunnel }),
+		at("tunnel", "For a WebSocket or other tunnel, an event stream or a gRPC call without a byte either way, or none.", noneOr, func(t *PoolTimeouts) *time.Duration { return &t.Tunnel }),
 	},
 	after: func(r *reader, n *yaml.Node, t *PoolTimeouts) {
 		for _, key := range []string{"response", "idle"} {

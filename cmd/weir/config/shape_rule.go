@@ -81,7 +81,9 @@ func misspelled(n *yaml.Node) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i].Value
 		known := slices.ContainsFunc(ruleFields, func(f field[Rule]) bool { return f.key == key })
-		if slices.Contains(comesLater[:], key) || !known && nearest(key, actionKeys) != "" {
+		hint := hintFor("", key)
+		if slices.Contains(comesLater[:], key) || !known && nearest(key, actionKeys) != "" ||
+			strings.HasPrefix(hint, "write proxy: ") || strings.HasPrefix(hint, "write root: ") {
 			return true
 		}
 	}

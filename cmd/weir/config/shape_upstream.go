@@ -10,10 +10,24 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-var endpointURL = scalar[string]{
+var endpointText = scalar[string]{
 	want: "an address such as 10.0.0.1:9000", parse: parseEndpoint, print: func(s string) string { return s },
 	schema: schema{"type": []string{"string", "integer"}},
 }.shape()
+
+// endpointURL is endpointText that does not take the name of an upstream for a host.
+var endpointURL = shape[string]{
+	read: func(r *reader, n *yaml.Node, v *string) {
+		named := func(p *Pool) bool { return p.Name == n.Value && isPathName(p.Name) }
+		if n.Kind == yaml.ScalarNode && r.path[0].key != "upstreams" && slices.ContainsFunc(r.global.Upstreams, named) {
+			r.used[n.Value] = true
+			r.fail(n, "write {upstream: "+n.Value+"}, or http://"+n.Value+" for a host of that name", "%q is the name of an upstream, and would be a host here", n.Value)
+			return
+		}
+		endpointText.read(r, n, v)
+	},
+	print: endpointText.print, schema: endpointText.schema,
+}
 
 var endpointShort = inside(endpointURL, func(e *Endpoint) *string { return &e.URL })
 
