@@ -7,6 +7,7 @@ import (
 	"github.com/weirproxy/weir/edge/access"
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/modify"
+	"github.com/weirproxy/weir/edge/proxy"
 )
 
 // handler makes the chain of a route, or of the site itself when route is nil. The
@@ -24,6 +25,9 @@ func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.
 		if f != nil {
 			chain = append(chain, f)
 		}
+	}
+	if own.Proxy != nil {
+		add(proxy.HopByHop())
 	}
 	add(b.headers(b.c.Headers, nil))
 	add(b.headers(site.Headers, nil))

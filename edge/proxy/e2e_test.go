@@ -303,3 +303,24 @@ func answerAll(l net.Listener, end string, bodyLen int, answer []byte) {
 		}
 	}
 }
+
+// TestSecurity_P5_RulesSetWhatConnectionCannotTake: a field that a rule gives the
+// upstream gets there, whatever the client declares of it.
+func TestSecurity_P5_RulesSetWhatConnectionCannotTake(t *testing.T) {
+	t.Parallel()
+	sets := exchange.FilterFunc(func(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
+		if err := r.Header.Set("x-tenant", "a"); err != nil {
+			return nil, err
+		}
+		return next.Handle(r)
+	})
+	f := newFixture(t, proxy.Options{}, proxy.HopByHop(), sets)
+	resp, _ := exchangeOnce(t, f.dial(t), "GET /p HTTP/1.1\r\nHost: a.test\r\nConnection: X-Tenant, x-mine\r\nConnection: close\r\nX-Tenant: b\r\nX-Mine: 1\r\n\r\n")
+	f.end()
+	if resp.StatusCode != 200 || len(f.got) != 1 {
+		t.Fatalf("got %d, %d requests forwarded", resp.StatusCode, len(f.got))
+	}
+	if got, mine := f.got[0].values("x-tenant"), f.got[0].values("x-mine"); fmt.Sprint(got) != "[a]" || len(mine) != 0 || !resp.Close {
+		t.Errorf("forwarded X-Tenant %q and X-Mine %q, closed %v; want what the rule sets, nothing, and yes", got, mine, resp.Close)
+	}
+}

@@ -67,3 +67,19 @@ func endToEnd(name string) bool {
 	}
 	return false
 }
+
+// HopByHop returns a filter that takes away what Connection declares to belong to the
+// client's connection alone. It stands before all others: what rules and filters set
+// afterwards is not the client's to take away (security P5).
+func HopByHop() exchange.Filter {
+	return exchange.FilterFunc(func(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
+		if r.Proto < exchange.HTTP2 && r.Header.Has("connection") { // the others know no such field
+			var n nominees
+			if err := n.read(&r.Header, common); err != nil {
+				return nil, err
+			}
+			r.Header.DelFunc(func(name, _ string) bool { return name == "connection" || n.n > 0 && n.has(name) })
+		}
+		return next.Handle(r)
+	})
+}
