@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -70,6 +71,10 @@ func (cmd *explainCmd) request(u *url.URL) (*exchange.Request, error) {
 		if err := r.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
 			return nil, err
 		}
+	}
+	// A client that asks for another protocol so speaks HTTP/1.1.
+	if to := r.Header.Get("upgrade"); to != "" {
+		r.Proto, r.Upgrade = exchange.HTTP11, strings.ToLower(to)
 	}
 	// The path as it was typed: EscapedPath would mend what is to be explained.
 	target := strings.TrimPrefix(cmd.URL, u.Scheme+"://")
@@ -210,6 +215,10 @@ func (e *explanation) action(r *config.Rule) {
 		e.line("answers", "files below "+r.Root.Dir, r.Root.Pos.String())
 	case r.Proxy != nil:
 		e.line("answers", "an upstream", r.Proxy.Pos.String())
+		if m := r.Proxy.Mirror; m != nil {
+			to := cmp.Or(m.Upstream.Text, poolName(m.To))
+			e.line("mirror", fmt.Sprintf("%v%% of requests to %s", m.Percent, to), m.Pos.String())
+		}
 	case r.Redirect != nil:
 		e.line("answers", "redirect to "+r.Redirect.To, r.Redirect.Pos.String())
 	case r.Respond != nil:

@@ -83,6 +83,9 @@ func (e *explanation) passed(t *told) {
 		fmt.Fprintf(e.out, "  host: %s\n", hostOf(p.Endpoint))
 	}
 	for name, value := range p.Header.All() {
+		if name == "x-request-id" {
+			value = "(the request's id)"
+		}
 		fmt.Fprintf(e.out, "  %s: %s\n", name, value)
 	}
 }
