@@ -373,5 +373,5 @@ func TestChoose_SaysWhy(t *testing.T) {
 	if err := p.drain("", true); err != nil {
 		t.Fatal(err)
 	}
-	expect(c, "", "no endpoint is well; 10.0.0.1:80: by order; 10.0.0.2:80: by order")
+	expect(c, "", "no endpoint is well; 10.0.0.1:80: drained by order; 10.0.0.2:80: drained by order")
 }

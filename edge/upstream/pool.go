@@ -125,7 +125,7 @@ func (p *Pool) drain(address string, drain bool) error {
 			continue
 		}
 		if e.draining = drain; drain {
-			p.note(e, slog.LevelInfo, "endpoint is draining", "by order")
+			p.note(e, slog.LevelInfo, "endpoint is draining", "drained by order")
 		} else {
 			e.started.Store(p.now())
 			p.note(e, slog.LevelInfo, "endpoint takes calls again", "")

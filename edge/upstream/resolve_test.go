@@ -284,3 +284,13 @@ func TestClose_EndsAll(t *testing.T) {
 		t.Error("got a pool after Close")
 	}
 }
+
+func TestListed_FewNamesOnly(t *testing.T) {
+	t.Parallel()
+	many := strings.Split(strings.Repeat("a ", 13)+"a", " ")
+	for want, names := range map[string][]string{"none": nil, "a, a": many[:2], "a, a, a, a, a, a, a, a, a, a and 4 more": many} {
+		if got := listed(names); got != want {
+			t.Errorf("%d names: got %q, want %q", len(names), got, want)
+		}
+	}
+}

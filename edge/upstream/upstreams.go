@@ -163,8 +163,12 @@ func (u *Upstreams) Drain(pool, endpoint string, drain bool) error {
 }
 
 func listed(names []string) string {
-	if len(names) == 0 {
+	const few = 10
+	switch n := len(names); {
+	case n == 0:
 		return "none"
+	case n > few:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), n-few)
 	}
 	return strings.Join(names, ", ")
 }
