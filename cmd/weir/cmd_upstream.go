@@ -193,6 +193,10 @@ func (a *admin) upstreams(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if only != "" && len(pools) == 0 {
+		const few = 10
+		if n := len(names); n > few {
+			names = append(names[:few], fmt.Sprintf("and %d more", n-few))
+		}
 		http.Error(w, fmt.Sprintf("there is no upstream %q; there are: %s", only, strings.Join(names, ", ")), http.StatusNotFound)
 		return
 	}
