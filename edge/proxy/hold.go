@@ -80,29 +80,28 @@ func isLive(h *exchange.Header) bool {
 		strings.EqualFold(h.Get("x-accel-buffering"), "no")
 }
 
-// hold reads up to most bytes, and tells whether they are all there is.
+// hold reads up to most bytes, and tells whether they are all there is. The buffer grows
+// with what comes: a length that is announced is only that.
 func hold(b exchange.Body, most int64) (held []byte, whole bool, err error) {
 	size := b.Len() + 1 // one more, to see the end
 	if size == 0 {
 		size = 4 << 10
 	}
-	held = make([]byte, 0, min(size, most+1))
-	for {
+	held = make([]byte, 0, min(size, most+1, 64<<10))
+	for int64(len(held)) <= most {
 		if len(held) == cap(held) {
-			if int64(len(held)) > most {
-				return held, false, nil
-			}
 			held = append(held, 0)[:len(held)]
 		}
 		n, err := b.Read(held[len(held):min(int64(cap(held)), most+1)])
 		held = held[:len(held)+n]
 		if err == io.EOF {
-			return held, true, nil
+			return held, int64(len(held)) <= most, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
 	}
+	return held, false, nil
 }
 
 // resumed is a body of which some has been read.

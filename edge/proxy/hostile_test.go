@@ -95,3 +95,34 @@ func TestShares_ByHeaderAreToldToCaches(t *testing.T) {
 		}
 	}
 }
+
+// TestHostile_HoldingEnds: a body of unknown length that is larger than what is held goes
+// on, whatever its size and that of the buffer.
+func TestHostile_HoldingEnds(t *testing.T) {
+	t.Parallel()
+	for _, most := range []int64{1, 4095, 4096, 5000, 100_000} {
+		for _, length := range []int64{-1, most + 1, 2 * most, most} {
+			size := length
+			if size < 0 {
+				size = 3 * most
+			}
+			body := exchange.NewBody(io.LimitReader(letters{}, size), length, nil)
+			held, whole, err := hold(body, most)
+			if err != nil || whole != (size <= most) || whole && int64(len(held)) != size {
+				t.Errorf("%d bytes of announced %d, holding %d: got %d, whole %v, %v", size, length, most, len(held), whole, err)
+			}
+			if got := cap(held); got > 64<<10 && int64(got) > 3*size {
+				t.Errorf("%d bytes took a buffer of %d", size, got)
+			}
+		}
+	}
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	return len(p), nil
+}
