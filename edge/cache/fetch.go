@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -21,6 +22,8 @@ type fetch struct {
 	use  use    // why it does not do
 	now  time.Time
 	hash uint64 // of what flights are known by
+
+	held *os.File // of old, while it is validated; may be nil
 
 	flight     *flight
 	epoch      uint64 // of the store when the fetch began
@@ -91,7 +94,11 @@ func (t *fetch) lead() (resp *exchange.Response, err error) {
 			fl.land(released, nil)
 			fl.unuse()
 		}
+		if t.held != nil {
+			t.held.Close()
+		}
 	}()
+	t.hold()
 	if !t.background {
 		r.Shield(&fl.shield, fl.leave)
 	}

@@ -26,7 +26,7 @@ func (t *fetch) follow(fl *flight) (*exchange.Response, error) {
 		if !t.judge(e, others, &t.q, now).serve() {
 			return nil, nil
 		}
-		resp := t.serve(t.r, e, &t.q, now)
+		resp := t.serve(t.r, e, &t.q, now, nil)
 		if resp != nil {
 			t.collapse(resp)
 		}

@@ -155,3 +155,52 @@ func TestFilter_ChangesAreOfWhatTheClientNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestFilter_PurgedWhileItIsValidated: the upstream says that what is kept is good still,
+// but it is kept no longer. The client gets it all the same.
+func TestFilter_PurgedWhileItIsValidated(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, StoreOptions{Dir: t.TempDir()})
+	f, big := newFilter(t, Options{Store: s}), strings.Repeat("x", 2*spoolFrom)
+	o := &origin{answer: func(n int64, r *exchange.Request) (*exchange.Response, error) {
+		resp := r.NewResponse(200)
+		resp.Header.Append("cache-control", "no-cache")
+		resp.Header.Append("etag", `"1"`)
+		if r.Header.Get("if-none-match") == `"1"` {
+			resp.Status = 304
+			s.Purge(Selection{All: true})
+			return resp, nil
+		}
+		resp.Body = exchange.NewBody(strings.NewReader(big), int64(len(big)), nil)
+		return resp, nil
+	}}
+	for i := range 3 {
+		if got := get(t, f, o, "/"); got.Err != nil || got.Status != 200 || string(got.Body) != big {
+			t.Errorf("request %d: got %d, %d bytes, %v", i, got.Status, len(got.Body), got.Err)
+		}
+	}
+}
+
+// TestFilter_FileLostBeforeItIsValidated: then there is nothing to validate.
+func TestFilter_FileLostBeforeItIsValidated(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, StoreOptions{Dir: t.TempDir()})
+	f, big := newFilter(t, Options{Store: s}), strings.Repeat("x", 2*spoolFrom)
+	o := &origin{answer: func(n int64, r *exchange.Request) (*exchange.Response, error) {
+		resp := r.NewResponse(200)
+		resp.Header.Append("cache-control", "no-cache")
+		resp.Header.Append("etag", `"1"`)
+		if r.Header.Has("if-none-match") {
+			t.Error("asked whether it is good still")
+		}
+		resp.Body = exchange.NewBody(strings.NewReader(big), int64(len(big)), nil)
+		return resp, nil
+	}}
+	get(t, f, o, "/")
+	s.mu.RLock()
+	s.disk.remove([]string{s.newest.file})
+	s.mu.RUnlock()
+	if got := get(t, f, o, "/"); got.Err != nil || string(got.Body) != big {
+		t.Errorf("got %d, %d bytes, %v", got.Status, len(got.Body), got.Err)
+	}
+}

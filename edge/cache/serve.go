@@ -12,7 +12,7 @@ import (
 
 // fromStore answers with e as it is kept. It returns nil if e's file is gone.
 func (f *Filter) fromStore(r *exchange.Request, e *entry, q *query, now time.Time, use use) *exchange.Response {
-	resp := f.serve(r, e, q, now)
+	resp := f.serve(r, e, q, now, nil)
 	if resp == nil {
 		return nil
 	}
@@ -27,8 +27,9 @@ func (f *Filter) fromStore(r *exchange.Request, e *entry, q *query, now time.Tim
 	return resp
 }
 
-// serve makes a response of e: all of it, a part, or that the client has it already.
-func (f *Filter) serve(r *exchange.Request, e *entry, q *query, now time.Time) *exchange.Response {
+// serve makes a response of e: all of it, a part, or that the client has it already. held
+// is e's file where that is open, and is nil afterwards if the response has it.
+func (f *Filter) serve(r *exchange.Request, e *entry, q *query, now time.Time, held **os.File) *exchange.Response {
 	if e.status == http.StatusOK {
 		if q.conditional && e.unmodified(&r.Header) {
 			return notModified(r, e, now)
@@ -36,19 +37,23 @@ func (f *Filter) serve(r *exchange.Request, e *entry, q *query, now time.Time) *
 		if q.ranged && r.Method == http.MethodGet && e.rangeHolds(&r.Header) {
 			switch s, sought := e.span(&r.Header); sought {
 			case part:
-				return f.content(r, e, now, http.StatusPartialContent, s)
+				return f.content(r, e, now, http.StatusPartialContent, s, held)
 			case nothing:
 				return e.unsatisfiable(r, now)
 			}
 		}
 	}
-	return f.content(r, e, now, e.status, span{0, e.size})
+	return f.content(r, e, now, e.status, span{0, e.size}, held)
 }
 
 // content answers with a part of the body, or all of it.
-func (f *Filter) content(r *exchange.Request, e *entry, now time.Time, status int, s span) *exchange.Response {
+func (f *Filter) content(r *exchange.Request, e *entry, now time.Time, status int, s span, held **os.File) *exchange.Response {
 	var file *os.File
-	if e.file != "" && e.body == nil {
+	switch {
+	case e.file == "" || e.body != nil:
+	case held != nil && *held != nil:
+		file, *held = *held, nil
+	default:
 		var err error
 		if file, err = f.store.disk.open(e); err != nil {
 			f.store.drop(e)

@@ -48,6 +48,19 @@ func (t *fetch) prepare() (restore func()) {
 	return func() { h.CopyFrom(&was) }
 }
 
+// hold opens the file of what is about to be validated, so that it can be answered with
+// though it be taken out meanwhile. Without its file there is nothing to validate.
+func (t *fetch) hold() {
+	if !t.validating() || t.old.file == "" || t.old.body != nil {
+		return
+	}
+	var err error
+	if t.held, err = t.store.disk.open(t.old); err != nil {
+		t.store.drop(t.old)
+		t.old = nil
+	}
+}
+
 // freshen answers with what is kept, which the upstream says is good still, and keeps
 // what it said about it (RFC 9111 §3.2, §4.3.4).
 func (t *fetch) freshen(resp *exchange.Response) (*exchange.Response, error) {
@@ -78,7 +91,7 @@ func (t *fetch) freshen(resp *exchange.Response) (*exchange.Response, error) {
 	if e == nil || tag != "" && !weakly(tag, t.old.etag) {
 		e = t.old
 	}
-	answer := t.serve(t.r, e, &t.q, now)
+	answer := t.serve(t.r, e, &t.q, now, &t.held)
 	if answer == nil {
 		return nil, &exchange.Error{Fault: exchange.Internal, Err: errFileGone}
 	}
