@@ -207,8 +207,8 @@ func (p *Pool) illness(s *set) error {
 	if len(s.all) == 0 {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.lookup.err != nil {
-			return p.lookup.err
+		if err := p.lookup.failure(); err != nil {
+			return err
 		}
 		return errors.New("no address is known yet")
 	}

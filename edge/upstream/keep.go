@@ -36,14 +36,21 @@ func (p *Pool) keep(ctx context.Context) {
 func (p *Pool) tend(ctx context.Context, tasks *sync.WaitGroup) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.lookup.changed {
+		p.settle()
+	}
 	now := p.now()
 	next := now + int64(time.Hour)
-	if l := &p.lookup; l.needed && !l.running {
-		if l.next <= now {
-			l.running = true
-			tasks.Go(func() { p.resolve(ctx) })
-		} else {
-			next = min(next, l.next)
+	l := &p.lookup
+	for i := range l.names {
+		switch n := &l.names[i]; {
+		case n.fixed, n.running:
+		case n.next > now:
+			next = min(next, n.next)
+		case l.running < lookupsMost: // else one that ends will have us called
+			n.running = true
+			l.running++
+			tasks.Go(func() { p.resolve(ctx, i) })
 		}
 	}
 	if p.settings.Health.Interval == 0 {
@@ -54,7 +61,7 @@ func (p *Pool) tend(ctx context.Context, tasks *sync.WaitGroup) time.Duration {
 		case c.running:
 		case c.next > now:
 			next = min(next, c.next)
-		case p.checks < checksMost: // else one that ends will have us called
+		case p.checks < checksMost:
 			c.running = true
 			p.checks++
 			tasks.Go(func() { p.examine(ctx, e) })

@@ -41,7 +41,7 @@ type Pool struct {
 	lookup   lookup
 	checks   int           // that are running
 	kick     chan struct{} // the keeper should look again
-	resolved chan struct{} // closed when names have been looked up once
+	resolved chan struct{} // closed when there is an endpoint, or no name that was not looked up
 	cancel   context.CancelFunc
 	keeper   sync.WaitGroup
 }

@@ -17,105 +17,138 @@ import (
 
 // lookup is what a pool knows of its names. It is guarded by pool.mu.
 type lookup struct {
-	needed  bool      // there are names
-	places  [][]place // of every origin; the last good answer
-	err     error     // of the last look-up
+	needed  bool     // there are names
+	names   []naming // by origin
+	unasked int      // of them have not been looked up once
+	running int      // look-ups
+	failing int      // names whose last look-up failed
+	changed bool     // since the set was made of them
+	told    bool     // pool.resolved is closed
+}
+
+// naming is what is known of one origin. Each is looked up for itself, so that name
+// servers that are slow, or dead, keep no other names waiting.
+type naming struct {
+	places  []place // the last good answer, or what needs none
+	fixed   bool    // it needs none
+	err     error   // of the last look-up
 	next    int64
 	running bool
-	done    bool // names have been looked up once
+	met     bool // its places have been in the set
 	failed  int  // look-ups in a row
 }
 
 const (
 	lookupTimeout = 10 * time.Second
 	lookupAgain   = time.Second // after a first failure; then twice that, and so on
+	lookupsMost   = 64          // of one pool, at a time
 	serviceMost   = 64          // targets of one service
 	addressMost   = 256         // of one name
 )
 
 // start finds the places of origins that need no resolving, before the pool is used.
 func (l *lookup) start(p *Pool) {
-	l.places = make([][]place, len(p.origins))
+	l.names = make([]naming, len(p.origins))
 	for i, o := range p.origins {
-		at, ok := o.literal(max(1, p.settings.Endpoints[i].Weight))
-		if !ok {
-			l.needed = true
-			continue
+		n := &l.names[i]
+		var at place
+		if at, n.fixed = o.literal(p.weightOf(i)); n.fixed {
+			n.places = []place{at}
+		} else {
+			l.unasked++
 		}
-		l.places[i] = []place{at}
 	}
+	l.needed = l.unasked > 0
 	p.set.Store(&set{})
 	p.settle()
-	if !l.needed {
-		close(p.resolved)
-	}
 }
 
-// resolve looks all names of the pool up. Where that fails, the last good answer
-// stays.
-func (p *Pool) resolve(ctx context.Context) {
-	found := make([][]place, len(p.origins))
-	var all []error
-	for i, o := range p.origins {
-		if _, ok := o.literal(1); ok {
-			continue
+func (p *Pool) weightOf(origin int) int { return max(1, p.settings.Endpoints[origin].Weight) }
+
+// failure says why names do not resolve; nil if they do. It names a few.
+func (l *lookup) failure() error {
+	var few []error
+	for i := range l.names {
+		if err := l.names[i].err; err != nil {
+			if few = append(few, err); len(few) == 3 {
+				break
+			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-		places, err := p.places(ctx, o, max(1, p.settings.Endpoints[i].Weight))
-		cancel()
-		if err != nil {
-			all = append(all, fmt.Errorf("resolve %s: %w", p.settings.Endpoints[i].URL, err))
-			continue
-		}
-		found[i] = places
 	}
+	if more := l.failing - len(few); more > 0 {
+		few = append(few, fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(few...)
+}
+
+// resolve looks the name of one origin up. Where that fails, the last good answer
+// stays.
+func (p *Pool) resolve(ctx context.Context, i int) {
+	limited, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	p.mu.Lock()
+	old := p.lookup.names[i].places
+	p.mu.Unlock()
+	places, err := p.places(limited, p.origins[i], p.weightOf(i), old)
 	if ctx.Err() != nil {
 		return
 	}
-	p.learn(found, errors.Join(all...))
+	if err != nil {
+		err = fmt.Errorf("resolve %s: %w", p.settings.Endpoints[i].URL, err)
+	}
+	p.learn(i, places, err)
 }
 
-// learn takes what resolve found.
-func (p *Pool) learn(found [][]place, err error) {
+// learn takes what resolve found. There may be places with an error, too.
+func (p *Pool) learn(i int, places []place, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := &p.lookup
-	for i, places := range found {
-		if places != nil {
-			l.places[i] = places
-		}
+	n := &l.names[i]
+	l.running--
+	n.running = false
+	if n.next == 0 { // for the first time
+		l.unasked--
+		l.changed = true // if only in that
 	}
+	if places != nil && !slices.Equal(places, n.places) {
+		n.places, l.changed = places, true
+	}
+	p.complain(n.err, err)
+	n.err = err
 	wait := p.settings.Refresh
-	switch {
-	case err != nil:
-		if l.err == nil {
-			p.owner.log.Warn("upstream does not resolve", "pool", p.name, "err", err)
-		}
-		l.failed++
-		again := lookupAgain << min(l.failed-1, 5)
-		if wait < 0 || again < wait {
+	if err == nil {
+		n.failed = 0
+	} else {
+		n.failed++
+		if again := lookupAgain << min(n.failed-1, 5); wait < 0 || again < wait {
 			wait = again
 		}
-	case l.err != nil:
-		p.owner.log.Info("upstream resolves again", "pool", p.name)
-		fallthrough
-	default:
-		l.failed = 0
 	}
-	l.err, l.running = err, false
-	if l.next = p.now() + int64(wait); wait < 0 {
-		l.next = never
-	}
-	p.settle()
-	if !l.done {
-		l.done = true
-		close(p.resolved)
+	if n.next = p.now() + int64(wait); wait < 0 {
+		n.next = never
 	}
 	p.nudge()
 }
 
-// places asks name servers where o is.
-func (p *Pool) places(ctx context.Context, o origin, weight int) ([]place, error) {
+// complain logs the first of the pool's names that fails, and that none does any more.
+func (p *Pool) complain(before, now error) {
+	l := &p.lookup
+	switch {
+	case before == nil && now != nil:
+		if l.failing++; l.failing == 1 {
+			p.owner.log.Warn("upstream does not resolve", "pool", p.name, "err", now)
+		}
+	case before != nil && now == nil:
+		if l.failing--; l.failing == 0 {
+			p.owner.log.Info("upstream resolves again", "pool", p.name)
+		}
+	}
+}
+
+// places asks name servers where o is. Targets of a service that cannot be looked up
+// now stay where they were among old; then there are places and an error.
+func (p *Pool) places(ctx context.Context, o origin, weight int, old []place) ([]place, error) {
 	if o.service == "" {
 		return p.addresses(ctx, o, o.lookup, o.port, weight, 0)
 	}
@@ -124,9 +157,13 @@ func (p *Pool) places(ctx context.Context, o origin, weight int) ([]place, error
 	if len(records) == 0 {
 		return nil, cmp.Or(err, errors.New("no records"))
 	}
-	slices.SortStableFunc(records, func(a, b *net.SRV) int { return int(a.Priority) - int(b.Priority) })
+	// It shuffles those of one priority, too: endpoints are to keep their order.
+	records = slices.SortedFunc(slices.Values(records), func(a, b *net.SRV) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Port, b.Port))
+	})
 	var places []place
 	var all []error
+	var passing error
 	tier := 0
 	for i, r := range records[:min(len(records), serviceMost)] {
 		if i > 0 && r.Priority != records[i-1].Priority {
@@ -141,12 +178,33 @@ func (p *Pool) places(ctx context.Context, o origin, weight int) ([]place, error
 		target := o
 		target.host = host
 		found, err := p.addresses(ctx, target, r.Target, port, min(weight*max(1, int(r.Weight)), weightMost), tier)
+		if mayPass(err) {
+			passing, found = err, still(old, host, port, tier)
+		}
 		places, all = append(places, found...), append(all, err)
 	}
 	if len(places) == 0 {
 		return nil, cmp.Or(errors.Join(all...), errors.New("no targets"))
 	}
-	return places, nil
+	return places, passing
+}
+
+// still returns the places of a target as they were, moved to a tier.
+func still(old []place, host, port string, tier int) (list []place) {
+	for _, at := range old {
+		if at.server == host && strings.HasSuffix(at.address, ":"+port) {
+			at.tier = tier + at.tier&1
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+// mayPass tells whether asking again may help against err: a name that is not there is
+// an answer.
+func mayPass(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && !e.IsNotFound || errors.Is(err, context.DeadlineExceeded)
 }
 
 // addresses resolves one name. Where it has addresses of both families, those of
@@ -160,6 +218,8 @@ func (p *Pool) addresses(ctx context.Context, o origin, name, port string, weigh
 	if len(ips) == 0 {
 		return nil, errors.New("no addresses")
 	}
+	// Name servers and resolvers turn the order from one answer to the next.
+	ips = slices.SortedFunc(slices.Values(ips), netip.Addr.Compare)
 	old := slices.ContainsFunc(ips, func(ip netip.Addr) bool { return ip.Unmap().Is4() })
 	var places []place
 	for _, ip := range ips[:min(len(ips), addressMost)] {
@@ -181,8 +241,10 @@ func (p *Pool) settle() {
 	}
 	var all []*endpoint
 	known := map[string]*endpoint{}
-	for _, places := range p.lookup.places {
-		for _, at := range places {
+	l := &p.lookup
+	for i := range l.names {
+		n := &l.names[i]
+		for _, at := range n.places {
 			key := at.key()
 			if twin := known[key]; twin != nil {
 				twin.weight = min(twin.weight+at.weight, weightMost)
@@ -190,7 +252,7 @@ func (p *Pool) settle() {
 			}
 			e := old[key]
 			if delete(old, key); e == nil {
-				if e = p.newEndpoint(at); p.lookup.done {
+				if e = p.newEndpoint(at); n.met {
 					e.started.Store(p.now())
 					p.owner.log.Info("endpoint is new", "pool", p.name, "endpoint", e.address)
 				}
@@ -199,8 +261,14 @@ func (p *Pool) settle() {
 			known[key] = e
 			all = append(all, e)
 		}
+		n.met = n.met || n.places != nil
 	}
+	l.changed = false
 	p.renew(all)
+	if !l.told && (len(all) > 0 || l.unasked == 0) {
+		l.told = true
+		close(p.resolved)
+	}
 	for _, e := range old {
 		p.owner.log.Info("endpoint is gone", "pool", p.name, "endpoint", e.address)
 		e.client.Close()

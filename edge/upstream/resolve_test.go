@@ -1,7 +1,11 @@
 package upstream
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,13 +57,13 @@ func TestResolve_FollowsNames(t *testing.T) {
 		kept.count.calls.Add(100)
 		w.names.set("app.test", "10.0.0.3 10.0.0.2")
 		time.Sleep(31 * time.Second)
-		w.expectAddresses(t, "10.0.0.3:8443 10.0.0.2:8443 10.9.9.9:443")
-		if now := p.set.Load().all[1]; now != kept || w.client("10.0.0.2:8443").closed || !gone.closed {
+		w.expectAddresses(t, "10.0.0.2:8443 10.0.0.3:8443 10.9.9.9:443")
+		if now := p.set.Load().all[0]; now != kept || w.client("10.0.0.2:8443").closed || !gone.closed {
 			t.Errorf("the endpoint that stayed is another one, or closed; or the one that went is open")
 		}
 		w.names.set("app.test", "")
 		time.Sleep(30 * time.Second)
-		w.expectAddresses(t, "10.0.0.3:8443 10.0.0.2:8443 10.9.9.9:443")
+		w.expectAddresses(t, "10.0.0.2:8443 10.0.0.3:8443 10.9.9.9:443")
 		if st := w.Status()[0]; st.Err != "resolve https://app.test:8443: no addresses" {
 			t.Errorf("status says %q, want why names do not resolve", st.Err)
 		}
@@ -100,6 +104,112 @@ func TestResolve_SlowNamesAreNotWaitedForLong(t *testing.T) {
 	})
 }
 
+// TestResolve_NamesDoNotWaitForEachOther: of a hundred names only the last one's server
+// answers.
+func TestResolve_NamesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, ok)
+		asked := map[string]int{}
+		w.lookupNetIP = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			w.mu.Lock()
+			asked[host]++
+			w.mu.Unlock()
+			if host != "app.test" {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return w.names.lookupNetIP(ctx, network, host)
+		}
+		w.names.set("app.test", "10.0.0.1")
+		began := time.Now()
+		p := w.pool(t, Settings{Endpoints: hosts(strings.Repeat("dead.test ", lookupsMost-1) + "app.test dead.test")})
+		if _, r, err := ask(p, newCall()); r.Endpoint != "10.0.0.1:80" || err != nil || time.Since(began) != 0 {
+			t.Errorf("got %+v, %v after %v; want an answer at once", r, err, time.Since(began))
+		}
+		time.Sleep(lookupTimeout + lookupTimeout/2)
+		st := w.Status()[0].Err
+		if n := strings.Count(st, "resolve http://dead.test"); n != 3 || !strings.HasSuffix(st, "and 61 more") {
+			t.Errorf("status says %q, want three of 64 names and how many more", st)
+		}
+		w.names.set("app.test", "10.0.0.2")
+		time.Sleep(time.Minute)
+		w.expectAddresses(t, "10.0.0.2:80")
+		w.mu.Lock()
+		if n := asked["app.test"]; n != 3 {
+			t.Errorf("the good name was asked for %d times in 75 s, want 3", n)
+		}
+		w.mu.Unlock()
+	})
+}
+
+// TestResolve_KeepsItsOrder: name servers give more addresses than a pool takes, each
+// time in another order. Endpoints are not to come and go, nor change places.
+func TestResolve_KeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, ok)
+		var ips []string
+		for i := range 300 {
+			ips = append(ips, fmt.Sprintf("10.0.%d.%d", i>>8, i&255))
+		}
+		turn := func() {
+			rand.Shuffle(len(ips), func(i, j int) { ips[i], ips[j] = ips[j], ips[i] })
+			w.names.set("app.test", strings.Join(ips, " "))
+		}
+		turn()
+		p := w.pool(t, Settings{Endpoints: hosts("app.test"), Policy: "first"})
+		synctest.Wait()
+		before := p.set.Load()
+		for range 3 {
+			turn()
+			time.Sleep(31 * time.Second)
+		}
+		if now := p.set.Load(); now != before || len(now.all) != addressMost || now.all[0].address != "10.0.0.0:80" {
+			t.Errorf("%d endpoints, from %s, the same: %v; want the same %d", len(now.all), now.all[0].address, now == before, addressMost)
+		}
+	})
+}
+
+// TestResolve_TargetsOfServicesStay: a target that cannot be looked up for a moment is
+// no target that is gone.
+func TestResolve_TargetsOfServicesStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, ok)
+		var failure error
+		w.lookupNetIP = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if host == "b.test." && failure != nil {
+				return nil, failure
+			}
+			return w.names.lookupNetIP(ctx, network, host)
+		}
+		fail := func(err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			failure = err
+		}
+		w.names.set("a.test.", "10.0.0.1")
+		w.names.set("b.test.", "10.0.0.2 fd00::2")
+		w.names.services["app.test"] = []*net.SRV{{Target: "b.test.", Port: 82}, {Target: "a.test.", Port: 81}}
+		w.pool(t, Settings{Endpoints: []Endpoint{{URL: "srv+http://app.test"}}})
+		synctest.Wait()
+		w.expectAddresses(t, "10.0.0.1:81 10.0.0.2:82 ([fd00::2]:82)")
+		fail(&net.DNSError{Err: "server misbehaving", Name: "b.test", IsTemporary: true})
+		w.names.set("a.test.", "10.0.0.3")
+		time.Sleep(31 * time.Second)
+		w.expectAddresses(t, "10.0.0.3:81 10.0.0.2:82 ([fd00::2]:82)")
+		if st := w.Status()[0].Err; !strings.Contains(st, "server misbehaving") {
+			t.Errorf("status says %q, want what is wrong", st)
+		}
+		fail(&net.DNSError{Err: "no such host", Name: "b.test", IsNotFound: true})
+		time.Sleep(31 * time.Second)
+		w.expectAddresses(t, "10.0.0.3:81")
+	})
+}
+
 func TestResolve_OnlyAtTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -133,7 +243,7 @@ func TestResolve_VersionSixStandsBy(t *testing.T) {
 				t.Fatalf("call %d: %+v, %v", i, r, err)
 			}
 		}
-		w.expectAddresses(t, "([::1]:3000) 127.0.0.1:3000")
+		w.expectAddresses(t, "127.0.0.1:3000 ([::1]:3000)")
 	})
 }
 

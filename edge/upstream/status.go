@@ -62,8 +62,8 @@ func (p *Pool) status() PoolStatus {
 		Name: p.name, Policy: p.settings.Policy, Pending: int(p.queue.length.Load()),
 		Calls: p.calls.Load(), Retries: p.retries.Load(), Exhausted: p.exhausted.Load(), Refused: p.refused.Load(),
 	}
-	if p.lookup.err != nil {
-		out.Err = p.lookup.err.Error()
+	if err := p.lookup.failure(); err != nil {
+		out.Err = err.Error()
 	}
 	for _, e := range s.all {
 		out.Endpoints = append(out.Endpoints, e.status(now))
