@@ -75,11 +75,11 @@ type ClientOptions struct {
 	// Time limits; 0: none. All but Connect are checked once per tick (a quarter of the
 	// shortest, a second at most), so they overrun by up to two ticks.
 	Connect time.Duration // for Dial and the TLS handshake
-	Head    time.Duration // from the request sent to the head of the final response
-	Idle    time.Duration // between two pieces of a body, either way
+	Head    time.Duration // from the request sent to the head of the final response, but of gRPC
+	Idle    time.Duration // between two pieces of a body, either way, but where exchange.Quiet
 	Keep    time.Duration // an unused connection is kept
 	Age     time.Duration // no connection is used again after
-	Tunnel  time.Duration // a tunnel without a byte either way
+	Tunnel  time.Duration // a tunnel, or what neither Head nor Idle is for, without a byte
 
 	MaxIdle int  // unused connections kept; 0: 64, negative: none
 	Single  bool // connections serve one call each

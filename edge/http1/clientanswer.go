@@ -20,7 +20,7 @@ var (
 
 // awaitHead waits for the head of the final response.
 func (c *clientConn) awaitHead() error {
-	if !c.enter(callHead) {
+	if !c.await(callHead) {
 		return c.fault("read response", errEnded)
 	}
 	for {
@@ -158,6 +158,7 @@ func (c *clientConn) deliver() {
 		resp.Body = exchange.NoBody
 		c.finish()
 	default:
+		c.quiet = c.quiet || c.work.body.Len() < 0 && exchange.Quiet(&resp.Header)
 		resp.Body = &answer{c: c}
 	}
 }

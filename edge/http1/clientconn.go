@@ -60,6 +60,7 @@ type calling struct {
 
 	// Of the response.
 	waiting  callPhase // callHead or callBody
+	quiet    bool      // the upstream may be silent: callQuiet is what counts
 	answered bool      // a byte of it has come
 	still    bool      // reading does not wait
 	seen     int       // bytes of a head that were looked at
@@ -78,6 +79,7 @@ const (
 	callSend                    // sends
 	callHead                    // waits for a head
 	callBody                    // waits for a response's body
+	callQuiet                   // waits for what may take its time: event streams, gRPC
 	callTunnel                  // carries another protocol
 	callEnded                   // was interrupted or took too long; final
 )
@@ -87,6 +89,7 @@ var (
 	errAnswerSlow = fmt.Errorf("answer stalled: %w", context.DeadlineExceeded)
 	errSendSlow   = fmt.Errorf("upstream does not take the request: %w", context.DeadlineExceeded)
 	errCallSlow   = fmt.Errorf("call took too long: %w", context.DeadlineExceeded)
+	errQuietLong  = fmt.Errorf("stream silent for too long: %w", context.DeadlineExceeded)
 	errTunnelIdle = fmt.Errorf("tunnel idle: %w", context.DeadlineExceeded)
 	errUnused     = errors.New("connection unused")
 )
@@ -112,6 +115,14 @@ func (c *clientConn) enter(p callPhase) bool {
 			return true
 		}
 	}
+}
+
+// await is enter for waiting for the upstream to speak.
+func (c *clientConn) await(p callPhase) bool {
+	if c.quiet {
+		p = callQuiet
+	}
+	return c.enter(p)
 }
 
 func phaseOf(state uint64) callPhase { return callPhase(state & (1<<phaseBits - 1)) }
@@ -182,6 +193,7 @@ func upstreamFault(doing string, err error) error {
 func (c *clientConn) begin(w *callWork, call *exchange.Call, resp *exchange.Response, streams bool) {
 	c.work = w
 	c.calling = calling{call: call, resp: resp, sending: true, unread: call.Body.Len(), waiting: callHead}
+	c.quiet = call.Method == "POST" && exchange.GRPC(&call.Header)
 	c.chunked = streams && c.unread < 0
 	c.last = !streams
 	w.in.src = (*answerSource)(c)
@@ -204,7 +216,7 @@ func (s *answerSource) Read(p []byte) (int, error) {
 	if c.still {
 		return c.try(p)
 	}
-	if c.waiting == callBody && !c.enter(callBody) {
+	if c.waiting == callBody && !c.await(callBody) {
 		return 0, errEnded
 	}
 	n, err := c.rw.Read(p)

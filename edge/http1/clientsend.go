@@ -34,7 +34,7 @@ func (c *clientConn) turns() bool { return canTurn && c.wire == nil && c.socket.
 // turn sends a request that is whole, and waits for the beginning of its answer. What
 // could not be sent at once is left for request.
 func (c *clientConn) turn() (answered bool, err error) {
-	if !c.enter(callHead) {
+	if !c.await(callHead) {
 		return false, c.fault("send request", errEnded)
 	}
 	w := c.work

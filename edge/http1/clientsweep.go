@@ -161,6 +161,8 @@ func (c *clientConn) inspect(now uint64, look bool) (over bool) {
 		c.end(state, errHeadSlow)
 	case p == callBody && c.older(now, since, o.Idle):
 		c.end(state, errAnswerSlow)
+	case p == callQuiet && c.older(now, since, o.Tunnel):
+		c.end(state, errQuietLong)
 	case p == callTunnel && c.older(now, since, o.Tunnel):
 		c.end(state, errTunnelIdle)
 	}

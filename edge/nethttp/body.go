@@ -17,6 +17,7 @@ import (
 type body struct {
 	st       *stream
 	left     int64   // -1 when not announced
+	quiet    bool    // it may make wait: a gRPC client sends when there is something to say
 	err      error   // sticky
 	ahead    [1]byte // read ahead, if held says so
 	held     bool
@@ -31,7 +32,7 @@ func (st *stream) readBody() {
 	if !said {
 		announced = -1
 	}
-	st.body = body{st: st, left: announced}
+	st.body = body{st: st, left: announced, quiet: exchange.GRPC(&st.req.Header)}
 	if !said && st.req.Proto == exchange.HTTP3 && !takesBody(st.req.Method) && st.body.ended() {
 		return
 	}
@@ -59,7 +60,9 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	st := b.st
-	st.enter(phaseRead)
+	if !b.quiet {
+		st.enter(phaseRead)
+	}
 	n, err := st.r.Body.Read(p)
 	st.leave(n)
 	st.req.Record.Received += int64(n)

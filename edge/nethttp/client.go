@@ -26,10 +26,10 @@ type ClientOptions struct {
 	Fields      int // of one header block; default 100
 
 	Connect time.Duration // for a connection to be ready, handshakes included
-	Head    time.Duration // from the request sent to the head of the answer
-	Idle    time.Duration // without a byte of a body either way, while one is waited for
+	Head    time.Duration // from the request sent to the head of the answer, but of gRPC
+	Idle    time.Duration // without a byte of a body either way, while one is waited for; but where exchange.Quiet
 	Keep    time.Duration // for a connection without streams
-	Tunnel  time.Duration // for a tunnel without a byte either way
+	Tunnel  time.Duration // for a tunnel, or what neither Head nor Idle is for, without a byte either way
 }
 
 // Client calls one endpoint over HTTP/2 or HTTP/3. It shares connections among

@@ -89,6 +89,7 @@ func (c *Client) Do(call *exchange.Call, resp *exchange.Response) error {
 	if !call.Deadline.IsZero() {
 		x.timer = time.AfterFunc(time.Until(call.Deadline), func() { x.giveUp(timeFault("the call takes too long")) })
 	}
+	x.watched.quiet.Store(exchange.GRPC(&call.Header))
 	c.sweeper.add(x)
 	err := c.open(x)
 	if err == nil {
@@ -238,6 +239,9 @@ func (x *outgoing) final(status int, length int64, end bool) error {
 	if !bare || status == 204 {
 		x.resp.Header.Del("content-length") // the body says it
 	}
+	if length < 0 && exchange.Quiet(&x.resp.Header) {
+		x.watched.quiet.Store(true)
+	}
 	x.body.left = length
 	x.resp.Body = &x.body
 	if end || bare {
@@ -297,6 +301,7 @@ const (
 type outgoingWatch struct {
 	prev, next *outgoing
 	phase      atomic.Int32
+	quiet      atomic.Bool  // the upstream may be silent: event streams, gRPC
 	sent       atomic.Int64 // when the request was sent whole
 	reading    atomic.Int64 // since when bytes are waited for
 	writing    atomic.Int64 // since when room is waited for

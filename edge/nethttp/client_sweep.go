@@ -110,10 +110,13 @@ func (s *sweeper) look(now int64) {
 
 // late says which limit w has passed; "" for none.
 func (s *sweeper) late(w *outgoingWatch, now int64) string {
-	limit, active := s.idle, w.active.Load()
+	head, limit, active := s.head, s.idle, w.active.Load()
+	if w.quiet.Load() {
+		head, limit = s.tunnel, s.tunnel
+	}
 	switch w.phase.Load() {
 	case phaseHead:
-		if sent := w.sent.Load(); s.head > 0 && sent != 0 && now-sent > int64(s.head) {
+		if sent := w.sent.Load(); head > 0 && sent != 0 && now-sent > int64(head) {
 			return "the upstream does not answer"
 		}
 	case phaseTunnel:

@@ -80,6 +80,7 @@ func NewH3(o Options, hooks H3Hooks) *H3 {
 	h.quic = &quic.Config{
 		HandshakeIdleTimeout:           5 * time.Second,
 		MaxIdleTimeout:                 s.Idle,
+		KeepAlivePeriod:                s.Idle / 2, // responses may be silent for longer; connections without any end by IdleTimeout
 		MaxIncomingStreams:             int64(s.Streams),
 		MaxIncomingUniStreams:          8, // control, two of QPACK, some grease
 		InitialStreamReceiveWindow:     128 << 10,

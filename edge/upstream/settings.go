@@ -88,7 +88,9 @@ type Retry struct {
 	Budget int
 }
 
-// Timeouts of one attempt. Negative: none.
+// Timeouts of one attempt. Negative: none. Event streams and gRPC may be silent on
+// purpose (exchange.Quiet): Idle is not for them, nor Head for gRPC, but Tunnel is. Who
+// has died is found out all the same, by TCP's keepalive and by pings.
 type Timeouts struct {
 	Connect time.Duration // with TLS handshake; 5 s
 	Head    time.Duration // from the request sent to the head of the answer; 60 s, then 504
@@ -96,7 +98,7 @@ type Timeouts struct {
 	Keep    time.Duration // an unused connection is kept; 60 s
 	Age     time.Duration // no connection is reused after; 1 h
 	Whole   time.Duration // for a call with all its attempts and its bodies; none
-	Tunnel  time.Duration // a tunnel without a byte either way; none
+	Tunnel  time.Duration // a tunnel, an event stream or gRPC without a byte either way; none
 }
 
 // TLS is how endpoints with TLS are met. Their certificates are always verified,

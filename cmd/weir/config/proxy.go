@@ -94,7 +94,7 @@ type PoolTimeouts struct {
 	KeepAlive time.Duration // for a connection that is not used
 	Age       time.Duration // after which no connection is used again
 	Total     time.Duration // for everything, all attempts and bodies
-	Tunnel    time.Duration // without a byte either way
+	Tunnel    time.Duration // tunnels, event streams and gRPC without a byte either way
 }
 
 // PoolTLS says how endpoints with TLS are met.
