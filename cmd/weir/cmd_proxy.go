@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/lmittmann/tint"
@@ -103,6 +104,9 @@ func parseFrom(s string) (from, error) {
 	f := from{host: strings.TrimSuffix(rest, "/")}
 	if i := strings.LastIndexByte(f.host, ':'); i >= 0 && !strings.HasSuffix(f.host, "]") {
 		f.host, f.port = f.host[:i], f.host[i+1:]
+	}
+	if _, err := strconv.ParseUint(f.port, 10, 16); err != nil && f.port != "" || strings.HasSuffix(rest, ":") {
+		return f, fmt.Errorf("--from %s: want localhost:8443, example.com or :8080", s)
 	}
 	f.host = strings.Trim(f.host, "[]")
 	_, notAddress := netip.ParseAddr(f.host)

@@ -28,6 +28,10 @@ func TestParseFrom(t *testing.T) {
 		"ftp://x":                "want http:// or https://",
 		"":                       "want localhost:8443",
 		"a/b":                    "want localhost:8443",
+		"unix:/tmp/weir.sock":    "want localhost:8443",
+		"localhost:":             "want localhost:8443",
+		"localhost:https":        "want localhost:8443",
+		":65536":                 "want localhost:8443",
 	} {
 		f, err := parseFrom(s)
 		got := f.listen() + " " + f.site() + " " + f.tls()

@@ -1,0 +1,114 @@
+package main_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/weirproxy/weir/cmd/weir/config"
+)
+
+// explained are the objects of the schema whose settings PROXYING.md lists, and a
+// configuration that has one of them, with @ for its settings.
+var explained = []struct{ object, prefix, file string }{
+	{"proxy", "", "sites: {a.lan: {proxy: {to: 'https://b', @}}}"},
+	{"endpoint", "to.", "sites: {a.lan: {proxy: {to: {url: 'https://b', @}}}}"},
+	{"balance", "balance.", "sites: {a.lan: {proxy: {to: 'https://b', balance: {@}}}}"},
+	{"health", "health.", "sites: {a.lan: {proxy: {to: 'https://b', health: {@}}}}"},
+	{"eject", "eject.", "sites: {a.lan: {proxy: {to: 'https://b', eject: {@}}}}"},
+	{"upstream_limits", "limits.", "sites: {a.lan: {proxy: {to: 'https://b', limits: {@}}}}"},
+	{"retry", "retry.", "sites: {a.lan: {proxy: {to: 'https://b', retry: {@}}}}"},
+	{"upstream_timeouts", "timeouts.", "sites: {a.lan: {proxy: {to: 'https://b', timeouts: {@}}}}"},
+	{"upstream_tls", "tls.", "sites: {a.lan: {proxy: {to: 'https://b', tls: {@}}}}"},
+	{"buffer", "buffer.", "sites: {a.lan: {proxy: {to: 'https://b', buffer: {@}}}}"},
+	{"share", "split.", "sites: {a.lan: {proxy: {split: [{to: 'https://b', @}]}}}"},
+	{"mirror", "mirror.", "sites: {a.lan: {proxy: {to: 'https://b', mirror: {to: 'https://c', @}}}}"},
+	{"cache", "", "sites: {a.lan: {proxy: b, cache: {enabled: true, @}}}"},
+	{"cache_store", "", "cache: {memory: 64MiB, @}\nsites: {a.lan: {proxy: b, cache: true}}"},
+	{"trusted_proxies", "", "trusted_proxies: {from: private, @}\nsites: {a.lan: {proxy: b}}"},
+}
+
+var settingRow = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (?:`([^`]+)`)? *\\| \\S")
+
+// TestProxying_ListsEverySetting holds the tables of PROXYING.md to what there is, and
+// to what holds where nothing is written.
+func TestProxying_ListsEverySetting(t *testing.T) {
+	t.Parallel()
+	var schema struct {
+		Defs map[string]struct{ Properties map[string]any } `json:"$defs"`
+	}
+	if err := json.Unmarshal(config.Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(readDocument(t, "PROXYING.md"), "\n## Settings\n")
+	rows := settingRow.FindAllStringSubmatch(text, -1)
+	for _, o := range explained {
+		keys := slices.Sorted(maps.Keys(schema.Defs[o.object].Properties))
+		if len(keys) == 0 {
+			t.Errorf("the schema has no %s", o.object)
+		}
+		for _, key := range keys {
+			i := slices.IndexFunc(rows, func(row []string) bool { return row[1] == o.prefix+key })
+			switch {
+			case key == "import": // of snippets, everywhere
+			case i < 0:
+				t.Errorf("PROXYING.md does not list %s%s, of %s", o.prefix, key, o.object)
+			default:
+				if value := rows[i][2]; value != "" {
+					sameWith(t, o.file, key+": "+value)
+				}
+				rows = slices.Delete(rows, i, i+1)
+			}
+		}
+	}
+	for _, row := range rows {
+		t.Errorf("PROXYING.md lists %s, which there is not", row[1])
+	}
+}
+
+// sameWith expects a setting to change nothing in a configuration.
+func sameWith(t *testing.T, file, setting string) {
+	t.Helper()
+	normal := func(setting string) string {
+		c, err := config.Parse("weir.yaml", []byte(strings.Replace(file, "@", setting, 1)), config.Options{Dir: "."})
+		if err != nil {
+			t.Errorf("PROXYING.md says that this is the default: %s: %v", setting, err)
+			return ""
+		}
+		return string(config.Normal(c))
+	}
+	base := ""
+	switch key, _, _ := strings.Cut(setting, ":"); {
+	case key == "memory" || key == "enabled":
+		file = strings.NewReplacer("memory: 64MiB, ", "", "enabled: true, ", "").Replace(file)
+	case key == "pending" || key == "wait":
+		base = "requests: 10"
+		setting = base + ", " + setting
+	}
+	if got, want := normal(setting), normal(base); got != want {
+		t.Errorf("PROXYING.md says that this is the default: %s: with it the configuration is\n%s\nand without\n%s", setting, got, want)
+	}
+}
+
+// TestProxying_QuotesValidConfiguration holds its YAML to what weir accepts.
+func TestProxying_QuotesValidConfiguration(t *testing.T) {
+	t.Parallel()
+	blocks := yamlBlock.FindAllStringSubmatch(readDocument(t, "PROXYING.md"), -1)
+	if len(blocks) < 3 {
+		t.Errorf("found %d blocks of YAML, want three at least", len(blocks))
+	}
+	for _, m := range blocks {
+		file := filepath.Join(t.TempDir(), "weir.yaml")
+		if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := config.Load(file, os.LookupEnv); err != nil || len(c.Warnings) > 0 {
+			t.Errorf("a configuration that weir refuses or warns of: %v\n%s", err, m[1])
+		}
+	}
+}
