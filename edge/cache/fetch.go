@@ -41,18 +41,29 @@ func (f *Filter) fetch(t *fetch) (*exchange.Response, error) {
 		return nil, errOnlyIfCached
 	}
 	t.flight = f.store.flights.alone()
-	if t.mayShare() {
+	for failed := false; t.mayShare(); failed = true {
 		id := t.flightKey()
 		t.hash = maphash.Bytes(f.seed, id)
-		if !f.store.unshared.has(t.hash) {
-			fl, leader := f.store.flights.join(id)
-			if !leader {
-				if resp, err := t.follow(fl); resp != nil || err != nil {
-					return resp, err
-				}
-			} else {
-				t.flight = fl
-			}
+		if f.store.unshared.has(t.hash) {
+			break
+		}
+		fl, leader := f.store.flights.join(id)
+		if leader {
+			t.flight = fl
+			break
+		}
+		resp, err := t.follow(fl)
+		if resp != nil || err != nil && (failed || !isUpstreams(err)) {
+			return resp, err
+		}
+		if err == nil {
+			break
+		}
+		// It may be that request alone which the upstream cannot bear: whoever makes it
+		// must not keep everybody from an answer. Those who waited try again, once, and
+		// together where they can.
+		if resp := t.kept(); resp != nil {
+			return resp, nil
 		}
 	}
 	return t.lead()
@@ -135,12 +146,17 @@ var errUnwell = errors.New("upstream answered with an error to the request that 
 // failed lets followers know. What is the upstream's fault is theirs as well; what is the
 // leader's own is not.
 func (t *fetch) failed(err error) {
-	if e, ok := errors.AsType[*exchange.Error](err); ok && e.Fault == exchange.Upstream && !errors.Is(err, exchange.ErrClientGone) {
+	if isUpstreams(err) {
 		t.flight.land(failedAll, err)
 	} else {
 		t.flight.land(released, nil)
 	}
 	t.flight.unuse()
+}
+
+func isUpstreams(err error) bool {
+	e, ok := errors.AsType[*exchange.Error](err)
+	return ok && e.Fault == exchange.Upstream && !errors.Is(err, exchange.ErrClientGone)
 }
 
 // rescue answers with what is stale where the upstream cannot (RFC 5861 §4), and closes

@@ -21,16 +21,7 @@ func (t *fetch) follow(fl *flight) (*exchange.Response, error) {
 		}
 	case kept:
 		fl.unfollow()
-		e, others := t.store.find(t.key, t.r)
-		now := time.Now()
-		if !t.judge(e, others, &t.q, now).serve() {
-			return nil, nil
-		}
-		resp := t.serve(t.r, e, &t.q, now, nil)
-		if resp != nil {
-			t.collapse(resp)
-		}
-		return resp, nil
+		return t.kept(), nil
 	case failedAll:
 		fl.unfollow()
 		if resp := t.rescue(nil, fl.err); resp != nil {
@@ -40,6 +31,20 @@ func (t *fetch) follow(fl *flight) (*exchange.Response, error) {
 	}
 	fl.unfollow()
 	return nil, nil
+}
+
+// kept answers with what another request has had put into the store, or returns nil.
+func (t *fetch) kept() *exchange.Response {
+	e, others := t.store.find(t.key, t.r)
+	now := time.Now()
+	if !t.judge(e, others, &t.q, now).serve() {
+		return nil
+	}
+	resp := t.serve(t.r, e, &t.q, now, nil)
+	if resp != nil {
+		t.collapse(resp)
+	}
+	return resp
 }
 
 // stream answers a follower with the object that is arriving.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -203,4 +204,32 @@ func TestFilter_FileLostBeforeItIsValidated(t *testing.T) {
 	if got := get(t, f, o, "/"); got.Err != nil || string(got.Body) != big {
 		t.Errorf("got %d, %d bytes, %v", got.Status, len(got.Body), got.Err)
 	}
+}
+
+// TestPoison_OneRequestFailsForItselfAlone: a request that the upstream cannot bear does
+// not keep others, who wait for the same, from their answer.
+func TestPoison_OneRequestFailsForItselfAlone(t *testing.T) {
+	withCrowd(t, StoreOptions{}, func(c *crowd, _ int64, r *exchange.Request) (*exchange.Response, error) {
+		err := patiently(r, c.proceed)
+		if r.Header.Has("x-poison") {
+			err = &exchange.Error{Fault: exchange.Upstream, Err: errors.New("connection reset")}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return public(r, exchange.NewBody(strings.NewReader("hello"), 5, nil)), nil
+	}, func(c *crowd) {
+		c.come(1, exchangetest.Field("x-poison", "1"))
+		c.come(9)
+		close(c.proceed)
+		c.done.Wait()
+		for i, r := range c.results {
+			if (r.Err != nil) != (i == 0) {
+				t.Errorf("request %d: got %q, %v", i, r.Body, r.Err)
+			}
+		}
+		if got := c.o.asked.Load(); got > 10 || c.f.store.Stats().Entries != 1 {
+			t.Errorf("upstream asked %d times, kept %d", got, c.f.store.Stats().Entries)
+		}
+	})
 }
