@@ -124,6 +124,7 @@ func (x *outgoing) receive(p []byte) (int, error) {
 type upstreamTunnel struct{ x *outgoing }
 
 func (x *outgoing) tunnel() {
+	x.watched.active.Store(x.client.sweeper.clock())
 	x.watched.phase.Store(phaseTunnel)
 	// From here who carries the bytes ends the tunnel: a client that has sent its last
 	// byte is no client that has gone.

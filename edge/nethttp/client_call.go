@@ -211,10 +211,9 @@ func (x *outgoing) answer() error {
 		case status == 100:
 			x.proceed()
 		case x.call.Caller != nil:
-			if err := x.call.Caller.Inform(status, &x.resp.Header); err != nil {
-				x.giveUp(err)
-				return err
-			}
+			// Whether the client still takes it will show when the response is sent: there
+			// may be others who wait for that.
+			_ = x.call.Caller.Inform(status, &x.resp.Header)
 		}
 	}
 }

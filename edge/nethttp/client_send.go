@@ -94,7 +94,7 @@ func (x *outgoing) startSending() {
 		x.watched.sent.Store(x.client.sweeper.clock())
 		return
 	}
-	if mem, ok := x.call.Body.(*exchange.Bytes); ok && !x.call.Expect && x.call.Trailer == nil &&
+	if mem, ok := x.call.Body.(*exchange.Bytes); ok && !x.call.Expect && (x.call.Trailer == nil || x.call.Trailer.Len() == 0) &&
 		x.length <= smallBody && x.wire.trySend(mem.Rest()) {
 		x.watched.sent.Store(x.client.sweeper.clock())
 		return

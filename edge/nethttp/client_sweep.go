@@ -120,8 +120,11 @@ func (s *sweeper) late(w *outgoingWatch, now int64) string {
 			return "the upstream does not answer"
 		}
 	case phaseTunnel:
-		limit = s.tunnel
-		fallthrough
+		// Also where nobody reads or writes, as the client takes nothing.
+		if s.tunnel > 0 && now-active > int64(s.tunnel) {
+			return "nothing goes through the tunnel"
+		}
+		return ""
 	case phaseBody:
 		if since := w.reading.Load(); limit > 0 && since != 0 && now-max(since, active) > int64(limit) {
 			return "the upstream sends nothing"

@@ -134,6 +134,34 @@ func TestClient_TunnelLimit(t *testing.T) {
 	}
 }
 
+// A client that takes nothing holds neither its tunnel nor what the upstream sends.
+func TestClient_TunnelLimitHoldsWhereNobodyReads(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB) ClientOptions{"h2": echoH2, "h3": echoH3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := start(t)
+			o.Tunnel = 50 * time.Millisecond
+			c := newTestClient(t, o)
+			call := newCall("GET", "/", nil)
+			call.Upgrade = "websocket"
+			resp := do(t, c, call)
+			defer resp.Tunnel.Close()
+			if _, err := resp.Tunnel.Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			look := time.NewTicker(time.Millisecond)
+			defer look.Stop()
+			for resp.Tunnel.(upstreamTunnel).x.given() == nil { // neither reads nor writes
+				<-look.C
+			}
+			if _, err := resp.Tunnel.Write([]byte("x")); err == nil {
+				t.Error("got no error from Write after the limit")
+			}
+		})
+	}
+}
+
 func TestClient_UpgradeNotOffered(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]scripted{"h2": h2Script, "h3": h3Script} {
