@@ -222,7 +222,7 @@ func (t *fetch) decline(resp *exchange.Response) *exchange.Response {
 		if t.hash != 0 && resp.Status < 500 {
 			t.store.unshared.add(t.hash)
 		}
-		if t.old != nil && t.use != barred && resp.Status < 500 && !t.q.noStore && !t.q.ranged && resp.Status != http.StatusNotModified {
+		if t.old != nil && t.use != barred && replaces(resp.Status) && !t.q.noStore && !t.q.ranged {
 			t.store.drop(t.old) // it has been replaced by what may not be kept
 		}
 	}
@@ -230,6 +230,12 @@ func (t *fetch) decline(resp *exchange.Response) *exchange.Response {
 	t.flight.unuse()
 	t.finish(resp, "")
 	return resp
+}
+
+// replaces tells of statuses that say how the resource is now. Other errors are about
+// the request, or the upstream.
+func replaces(status int) bool {
+	return status < 400 && status != http.StatusNotModified || status == http.StatusNotFound || status == http.StatusGone
 }
 
 // wholeBody reads the body where that is quickly done.

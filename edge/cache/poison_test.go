@@ -233,3 +233,21 @@ func TestPoison_OneRequestFailsForItselfAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestPoison_RefusalsPushNothingOut: that one client is refused says nothing about what
+// others may have.
+func TestPoison_RefusalsPushNothingOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status int
+		kept   bool
+	}{{400, true}, {401, true}, {403, true}, {429, true}, {431, true}, {404, false}, {410, false}, {200, false}, {301, false}} {
+		f, o := newFilter(t, Options{}), &origin{body: "v", header: []string{"cache-control", "max-age=60"}}
+		get(t, f, o, "/")
+		o.status, o.header = c.status, []string{"cache-control", "no-store"}
+		get(t, f, o, "/", exchangetest.Field("cache-control", "no-cache"))
+		if got := get(t, f, o, "/"); (string(got.Body) == "v1") != c.kept {
+			t.Errorf("after a %d for somebody: got %q", c.status, got.Body)
+		}
+	}
+}
