@@ -58,6 +58,8 @@ func DefaultIdentity() []string {
 		"x-amzn-oidc-*", "x-ms-client-principal*", "tailscale-user-*", "cf-access-*",
 		"ssl-client-*", "x-ssl-*", "x-client-cert*", "x-client-dn", "x-client-verify",
 		"cf-connecting-ip", "cf-connecting-ipv6", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "fastly-client-ip",
+		"client-ip", "forwarded-for", "x-forwarded", "proxy-client-ip", "wl-proxy-*", "x-originating-ip", "x-appengine-*",
+		"x-host", "x-http-host-override", "x-scheme", "x-url-scheme", "front-end-https",
 		"x-envoy-*", "x-original-forwarded-for", "x-original-host", "x-original-method", "x-original-uri", "x-original-url", "x-rewrite-url",
 	}
 }
