@@ -251,3 +251,32 @@ func TestPoison_RefusalsPushNothingOut(t *testing.T) {
 		}
 	}
 }
+
+// TestFilter_ValidationForgetsNoVary: a 304 may say less of what the response depends on,
+// or be told more on its way.
+func TestFilter_ValidationForgetsNoVary(t *testing.T) {
+	t.Parallel()
+	f, o := newFilter(t, Options{}), &origin{body: "v"}
+	o.answer = func(n int64, r *exchange.Request) (*exchange.Response, error) {
+		resp := o.respond(n, r)
+		resp.Header.Append("cache-control", "no-cache")
+		resp.Header.Append("etag", `"1"`)
+		if r.Header.Has("if-none-match") {
+			resp.Status, resp.Body = 304, exchange.NoBody
+			resp.Header.Append("vary", "X-Canary, accept-language")
+			return resp, nil
+		}
+		resp.Header.Append("vary", "Accept-Language")
+		return resp, nil
+	}
+	for range 3 {
+		get(t, f, o, "/", exchangetest.Field("accept-language", "de"))
+	}
+	got := get(t, f, o, "/", exchangetest.Field("accept-language", "de"))
+	if vary := got.Header.Joined("vary"); string(got.Body) != "v1" || vary != "Accept-Language, X-Canary" {
+		t.Errorf("after validations: got %q, Vary %q", got.Body, vary)
+	}
+	if got := get(t, f, o, "/", exchangetest.Field("accept-language", "fr")); string(got.Body) == "v1" {
+		t.Errorf("for another language: got %q", got.Body)
+	}
+}

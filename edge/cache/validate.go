@@ -123,16 +123,50 @@ func merge(h *exchange.Header, e *entry, news *exchange.Header) {
 		}
 		return false
 	}
+	vary := unionVary(e, news)
+	if vary != "" {
+		h.Append("vary", vary)
+	}
 	for _, f := range e.fields {
+		if f.Name == "vary" {
+			continue
+		}
 		if f.Name != "date" && !news.Has(f.Name) || fixed(f.Name) { // without a Date it is from now
 			h.Append(f.Name, f.Value)
 		}
 	}
 	for name, value := range news.All() {
-		if !fixed(name) && name != "set-cookie" {
+		if !fixed(name) && name != "set-cookie" && name != "vary" {
 			h.Append(name, value)
 		}
 	}
+}
+
+// unionVary returns all names in Vary, of e and of the news: what the kept bytes depend
+// on they depend on still.
+func unionVary(e *entry, news *exchange.Header) string {
+	var old exchange.Header
+	for _, f := range e.fields {
+		if f.Name == "vary" {
+			old.Append(f.Name, f.Value)
+		}
+	}
+	all := old.Joined("vary")
+	known, _ := varyNames(&old)
+	for list := range news.Values("vary") {
+		for name := range strings.SplitSeq(list, ",") {
+			name = strings.Trim(name, " \t")
+			switch {
+			case name == "" || slices.Contains(known, strings.ToLower(name)):
+			case all == "":
+				all = name
+			default:
+				all += ", " + name
+			}
+			known = append(known, strings.ToLower(name))
+		}
+	}
+	return all
 }
 
 // weakly compares entity tags (RFC 9110 §8.8.3.2).
