@@ -147,7 +147,7 @@ func (p *Pool) share(e *endpoint, now int64) float64 {
 // all at once.
 func (p *Pool) round(s *set, q *query) *endpoint {
 	n := uint64(s.first)
-	for range 2 * s.first {
+	for range min(2*s.first, roundSteps) {
 		at := p.turn.Add(1) - 1
 		i, pass := int(at%n), at/n
 		e := s.able[i]
@@ -165,6 +165,10 @@ func (p *Pool) round(s *set, q *query) *endpoint {
 	}
 	return p.random(s, q)
 }
+
+// roundSteps bounds the search where a few heavy endpoints let many light ones wait for
+// their turn. Who is found by chance then is found by weight as well.
+const roundSteps = 64
 
 // roundScale keeps slow start's fractions of small weights.
 const roundScale = 16

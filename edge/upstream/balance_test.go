@@ -123,6 +123,62 @@ func TestLeastRequests_LooksAtWorkAndTime(t *testing.T) {
 	})
 }
 
+// slowly is a body of a client with a slow line, or one that has come already.
+type slowly struct {
+	exchange.Body
+	there int
+}
+
+func (s slowly) Buffered() int { return s.there }
+
+// TestLatency_IsNotThatOfClients: an endpoint that had slow clients is not slow.
+func TestLatency_IsNotThatOfClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(address string, c *exchange.Call, resp *exchange.Response) error {
+			time.Sleep(time.Second)
+			return ok(address, c, resp)
+		})
+		p := w.pool(t, Settings{Endpoints: hosts("10.0.0.1")})
+		for _, tt := range []struct {
+			body exchange.Body
+			want time.Duration
+		}{
+			{slowly{bodies["stream"](), 4}, 0},
+			{slowly{bodies["chunked"](), 5}, 0},
+			{bodies["stream"](), 0},
+			{slowly{bodies["stream"](), 5}, time.Second},
+			{bodies["memory"](), time.Second},
+			{exchange.NoBody, time.Second},
+		} {
+			time.Sleep(time.Minute) // what was measured before holds no longer
+			c := newCall()
+			c.Body = tt.body
+			if _, _, err := ask(p, c); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Duration(p.set.Load().all[0].latencyAt(p.now())); got != tt.want {
+				t.Errorf("%T of %d bytes: got %v, want %v", tt.body, tt.body.Len(), got, tt.want)
+			}
+		}
+	})
+}
+
+// TestRoundRobin_FindsLightOnes: where one endpoint outweighs a thousand, the rest get
+// their share all the same.
+func TestRoundRobin_FindsLightOnes(t *testing.T) {
+	t.Parallel()
+	weights := []int{1000}
+	for range 1000 {
+		weights = append(weights, 1)
+	}
+	w := newWorld(t, ok)
+	p := w.pool(t, Settings{Endpoints: weighted(weights...), Policy: "round-robin"})
+	if got := shares(t, w, p, 4000)[0]; got < .45 || got > .55 {
+		t.Errorf("the heavy one got %v, want half", got)
+	}
+}
+
 func TestFastErrors_AttractNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

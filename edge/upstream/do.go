@@ -25,9 +25,11 @@ type asking struct {
 	result Result
 	sent   int  // attempts that may have reached an endpoint
 	named  bool // the call says whom it asks for
+	told   bool // and by which scheme
 	bytes  *exchange.Bytes
 	saved  exchange.Bytes // bytes as they were before the first attempt
 	again  bool           // the body can be sent again
+	timed  bool           // it is there: time is the endpoint's, not that of who sends it to us
 	length int64          // of the body
 	// hurried says that the deadline is the caller's.
 	hurried bool
@@ -68,7 +70,7 @@ func (p *Pool) Do(c *exchange.Call, resp *exchange.Response) (Result, error) {
 func (p *Pool) begin(c *exchange.Call, a *asking) {
 	p.calls.Add(1)
 	p.ask(c, &a.query)
-	a.named = c.Authority != ""
+	a.named, a.told = c.Authority != "", c.Scheme != ""
 	a.hurried = !c.Deadline.IsZero()
 	if whole := p.settings.Timeouts.Whole; whole > 0 {
 		if end := time.Now().Add(whole); !a.hurried || end.Before(c.Deadline) {
@@ -80,6 +82,8 @@ func (p *Pool) begin(c *exchange.Call, a *asking) {
 		a.bytes, a.saved = b, *b
 	}
 	a.again = a.bytes != nil || a.length == 0
+	there, ok := c.Body.(interface{ Buffered() int })
+	a.timed = a.again || ok && int64(there.Buffered()) == a.length
 	if a.length < 0 {
 		c.Body = &begun{Body: c.Body}
 	}
@@ -121,7 +125,7 @@ func (p *Pool) attempt(e *endpoint, c *exchange.Call, resp *exchange.Response, a
 	if !a.named {
 		c.Authority = e.authority
 	}
-	if c.Scheme == "" {
+	if !a.told {
 		c.Scheme = e.scheme()
 	}
 	c.Attempt = exchange.Attempt{}
@@ -136,7 +140,11 @@ func (p *Pool) attempt(e *endpoint, c *exchange.Call, resp *exchange.Response, a
 	a.result.Attempts++
 	a.result.Connect += c.Attempt.Connect
 	a.result.Waited = time.Duration(end - start)
-	e.judge(c, resp.Status, err, a.hurried, end-began, end)
+	took := end - began
+	if !a.timed {
+		took = 0
+	}
+	e.judge(c, resp.Status, err, a.hurried, took, end)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -332,6 +333,24 @@ func TestDo_WholeCallHasADeadline(t *testing.T) {
 			t.Errorf("asked %d times, %+v, %v; want once, 3 s and 504", asked, r, err)
 		}
 	})
+}
+
+// TestDo_FillsInScheme: that of each endpoint asked, not of the first.
+func TestDo_FillsInScheme(t *testing.T) {
+	t.Parallel()
+	var got []string
+	w := newWorld(t, func(address string, c *exchange.Call, resp *exchange.Response) error {
+		if got = append(got, c.Scheme); len(got) == 1 {
+			return broken(502)
+		}
+		return ok(address, c, resp)
+	})
+	p := w.pool(t, Settings{Endpoints: []Endpoint{{URL: "h2c://10.0.0.1"}, {URL: "h2://10.0.0.2"}}, Policy: "first"})
+	c := newCall()
+	c.Scheme = ""
+	if _, _, err := ask(p, c); err != nil || !slices.Equal(got, []string{"http", "https"}) {
+		t.Errorf("got %q, %v", got, err)
+	}
 }
 
 func TestDo_FillsInAuthority(t *testing.T) {

@@ -18,7 +18,7 @@ func blames(err error) bool {
 	return ok && e.Fault == exchange.Upstream
 }
 
-// judge learns from one attempt, which took so long. hurried says that the caller has
+// judge learns from one attempt, which took so long; 0: nobody knows. hurried says that the caller has
 // set the call's deadline: clients that give little time must not get an endpoint
 // ejected.
 func (e *endpoint) judge(c *exchange.Call, status int, err error, hurried bool, took, now int64) {
@@ -28,7 +28,7 @@ func (e *endpoint) judge(c *exchange.Call, status int, err error, hurried bool, 
 		if e.unanswered.Load() != 0 {
 			e.unanswered.Store(0)
 		}
-		if status < 500 { // errors come fast, and must not attract calls
+		if status < 500 && took > 0 { // errors come fast, and must not attract calls
 			e.measure(took, now)
 		}
 		return

@@ -36,9 +36,13 @@ func (p *Pool) keep(ctx context.Context) {
 func (p *Pool) tend(ctx context.Context, tasks *sync.WaitGroup) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lookup.changed {
+	switch {
+	case p.lookup.changed:
 		p.settle()
+	case p.changed:
+		p.renew(p.set.Load().all)
 	}
+	p.changed = false
 	now := p.now()
 	next := now + int64(time.Hour)
 	l := &p.lookup
@@ -78,7 +82,8 @@ func (p *Pool) nudge() {
 	}
 }
 
-// examine checks e once and judges it by that.
+// examine checks e once and judges it by that. The keeper makes the set anew, once for
+// many endpoints that fall ill together.
 func (p *Pool) examine(ctx context.Context, e *endpoint) {
 	err := p.probe(ctx, e)
 	if ctx.Err() != nil {
@@ -115,5 +120,5 @@ func (p *Pool) examine(ctx context.Context, e *endpoint) {
 	default:
 		return
 	}
-	p.renew(p.set.Load().all)
+	p.changed = true
 }

@@ -40,6 +40,7 @@ type Pool struct {
 	mu       sync.Mutex
 	lookup   lookup
 	checks   int           // that are running
+	changed  bool          // by them: set is to be made anew
 	kick     chan struct{} // the keeper should look again
 	resolved chan struct{} // closed when there is an endpoint, or no name that was not looked up
 	cancel   context.CancelFunc
