@@ -26,7 +26,7 @@ type proxyCmd struct {
 	Insecure   bool     `help:"Do not verify the upstream's certificate."`
 	Cache      bool     `help:"Keep responses that may be kept, in memory."`
 	Header     []string `short:"H" placeholder:"'NAME: VALUE'" help:"Header field to add to every response." sep:"none"`
-	AccessLog  bool     `help:"Print a line for every request."`
+	AccessLog  bool     `help:"Print a line for every request, not only for those that failed."`
 }
 
 // Help is what `weir proxy --help` adds.
@@ -73,7 +73,7 @@ func (cmd *proxyCmd) configuration() (string, error) {
 		to[i] = quote(to[i])
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "listen: {%s}\nadmin: off\nlog: %s\n", from.listen(), map[bool]string{true: "console", false: "off"}[cmd.AccessLog])
+	fmt.Fprintf(&b, "listen: {%s}\nadmin: off\nlog: {format: console, requests: %s}\n", from.listen(), map[bool]string{true: "all", false: "failed"}[cmd.AccessLog])
 	fmt.Fprintf(&b, "sites:\n  %s:\n    tls: %s\n    proxy:\n      to: [%s]\n", quote(from.site()), from.tls(), strings.Join(to, ", "))
 	if cmd.ChangeHost {
 		b.WriteString("      host: upstream\n")

@@ -169,7 +169,21 @@ func (w *world) openLog(c *config.Log) (exchange.Observer, func(), error) {
 	}
 	shared.build = w.builds
 	shared.users++
-	return shared.Log, func() { w.closeLog(key) }, nil
+	end := func() { w.closeLog(key) }
+	if c.Requests == "failed" {
+		return failedOnly{shared.Log}, end, nil
+	}
+	return shared.Log, end, nil
+}
+
+// failedOnly tells an observer of the exchanges that went wrong on this side.
+type failedOnly struct{ exchange.Observer }
+
+// Observe implements exchange.Observer.
+func (f failedOnly) Observe(r *exchange.Request) {
+	if rec := &r.Record; rec.Status >= 500 || rec.Err != nil && rec.Fault != exchange.Client {
+		f.Observer.Observe(r)
+	}
 }
 
 // checkLogFile finds out what would keep a log from being opened, and opens none.

@@ -137,6 +137,8 @@ type Log struct {
 	// Format is "auto" (console on a terminal, JSON otherwise), "off", "console",
 	// "json", "clf" or "combined".
 	Format string
+	// Requests says which are written: "all" or "failed".
+	Requests string
 	// Output is "stderr", "stdout" or the path of a file.
 	Output string
 	// Level is "debug", "info", "warn" or "error".

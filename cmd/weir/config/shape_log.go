@@ -7,7 +7,7 @@ import (
 )
 
 func fillLog(_ *reader, l *Log) {
-	*l = Log{Format: "auto", Output: "stderr", Level: "info",
+	*l = Log{Format: "auto", Requests: "all", Output: "stderr", Level: "info",
 		Rotate: Rotate{Size: 100 << 20, Keep: 10},
 		Redact: []string{"authorization", "cookie", "proxy-authorization", "set-cookie"}}
 }
@@ -19,6 +19,7 @@ var logFormat = word("auto", "off", "console", "json", "clf", "combined")
 func logFields() []field[Log] {
 	return []field[Log]{
 		at("format", "How a request is written. auto: console on a terminal, JSON otherwise.", logFormat, func(l *Log) *string { return &l.Format }),
+		at("requests", "Which are written: all, or failed, those with statuses from 500 and those whose answer was cut.", word("all", "failed"), func(l *Log) *string { return &l.Requests }),
 		at("output", "stderr, stdout, or the path of a file.", logOutput, func(l *Log) *string { return &l.Output }),
 		at("rotate", "When a log file is put aside.", rotateShape, func(l *Log) *Rotate { return &l.Rotate }),
 		at("redact", "Header fields whose values are never logged. Default: those with credentials.", list(fieldName), func(l *Log) *[]string { return &l.Redact }),
@@ -44,6 +45,7 @@ var siteLogShape = object[Log]{
 		g := &r.global.Log
 		*l = *g
 		inherit(r, &g.Format, &l.Format)
+		inherit(r, &g.Requests, &l.Requests)
 		inherit(r, &g.Output, &l.Output)
 		inherit(r, &g.MaskIP, &l.MaskIP)
 		inherit(r, &g.Rotate.Size, &l.Rotate.Size)
