@@ -162,8 +162,9 @@ func (b *bee) connect() {
 	}
 	b.left = 50 + b.IntN(200)
 	if b.proto != "h3" {
-		tr := &http.Transport{TLSClientConfig: b.conf.Clone(), ForceAttemptHTTP2: b.proto == "h2", DisableCompression: true}
-		b.via, b.end = tr, tr.CloseIdleConnections
+		var conns dialled // of which a transport keeps some, at times, in which a stream has been cancelled
+		b.via = &http.Transport{TLSClientConfig: b.conf.Clone(), ForceAttemptHTTP2: b.proto == "h2", DisableCompression: true, DialContext: conns.dial}
+		b.end = conns.cut
 		return
 	}
 	conf := b.conf.Clone()
@@ -508,6 +509,7 @@ func TestSoak(t *testing.T) {
 	s.compare(t, samples, long >= time.Minute)
 	// What the first need of something starts once (its sweeper, its epoll) stays.
 	const once = 8
+	t.Logf("client connections: %v", s.metric(t, "weir_connections"))
 	p.settle(t, goroutines+once, append(files, make([]string, once)...))
 	if out := p.output(); strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic") {
 		t.Errorf("weir says:\n%s", p.tail())

@@ -1,0 +1,601 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// leaver is a client of one protocol with one connection, which it can cut.
+type leaver struct {
+	http.RoundTripper
+	url string
+	cut func()
+}
+
+// dialled are the connections of a client. Transports close them when they see fit;
+// cut does at once.
+type dialled struct {
+	mu  sync.Mutex // guards all
+	all []net.Conn
+}
+
+func (d *dialled) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, strings.Replace(addr, "localhost", "127.0.0.1", 1))
+	if err == nil {
+		d.mu.Lock()
+		d.all = append(d.all, c)
+		d.mu.Unlock()
+	}
+	return c, err
+}
+
+func (d *dialled) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.all {
+		c.Close()
+	}
+}
+
+func (p *program) leaver(t *testing.T, proto string) *leaver {
+	t.Helper()
+	conf := &tls.Config{RootCAs: p.pool(t), ServerName: "localhost"}
+	if proto == "h3" {
+		conf.NextProtos = []string{"h3"}
+		conn, err := quic.DialAddr(t.Context(), p.udp(), conf, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &leaver{(&http3.Transport{}).NewClientConn(conn), "https://" + p.https, func() { conn.CloseWithError(0x100, "") }}
+	}
+	var conns dialled
+	tr := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: proto == "h2", DialContext: conns.dial}
+	l := &leaver{tr, "https://" + p.https, conns.cut}
+	if proto == "h1" {
+		l.url = "http://localhost:" + p.http[strings.LastIndexByte(p.http, ':')+1:]
+	}
+	return l
+}
+
+// parting is a way to leave: where in the exchange, and how.
+type parting struct{ path, method string }
+
+var partings = []parting{
+	{"/silent", "GET"}, // waits for an answer
+	{"/pause", "GET"},  // has a piece of it
+	{"/pour", "GET"},   // reads none of an endless one
+	{"/take", "POST"},  // uploads
+}
+
+// noticing is an upstream that says when it has noticed that a request is over, and
+// how its body ended.
+type noticing struct {
+	reached chan struct{}
+	ended   chan time.Time
+	whole   atomic.Int32 // bodies that came to an end
+}
+
+func (u *noticing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() { u.ended <- time.Now() }()
+	switch {
+	case r.Method == "POST":
+		if _, err := io.ReadFull(r.Body, make([]byte, 1024)); err != nil {
+			return
+		}
+		u.reached <- struct{}{}
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			u.whole.Add(1)
+		}
+		return
+	case strings.HasSuffix(r.URL.Path, "/pause"):
+		io.WriteString(w, "a piece")
+		http.NewResponseController(w).Flush()
+	case strings.HasSuffix(r.URL.Path, "/pour"):
+		// Until every buffer on the way is full; then the client leaves.
+		u.reached <- struct{}{}
+		for piece := make([]byte, 64<<10); ; {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	}
+	u.reached <- struct{}{}
+	<-r.Context().Done()
+}
+
+// serve starts it for each protocol of upstreams, and returns their addresses, and the
+// certificate of the one over HTTP/3.
+func (u *noticing) serve(t *testing.T) (plain, secure string, ca []byte) {
+	t.Helper()
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := httptest.NewUnstartedServer(u)
+	server.Config.Protocols = &protocols
+	server.Start()
+	t.Cleanup(server.CloseClientConnections)
+	certified := httptest.NewTLSServer(u)
+	t.Cleanup(certified.Close)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h3 := &http3.Server{Handler: u, TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: certified.TLS.Certificates})}
+	go h3.Serve(udp)
+	t.Cleanup(func() { h3.Close(); udp.Close() })
+	return server.Listener.Addr().String(), udp.LocalAddr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certified.Certificate().Raw})
+}
+
+const leavingConf = `
+listen: {http: "${HTTP}", https: "${HTTPS}"}
+admin: "${ADMIN}"
+log: {format: off}
+upstreams:
+  one: {to: "http://PLAIN"}
+  two: {to: "h2c://PLAIN"}
+  three: {to: "h3://SECURE", tls: {ca: ca.pem, server_name: example.com}}
+sites:
+  localhost:
+    http: serve
+    routes:
+      - {match: /one/*, proxy: {upstream: one}}
+      - {match: /two/*, proxy: {upstream: two}}
+      - {match: /three/*, proxy: {upstream: three}}
+`
+
+// noticeWithin is how long an upstream may work on for a client that has left.
+const noticeWithin = 100 * time.Millisecond
+
+// TestChaos_ClientsThatLeave: over every protocol, to upstreams of every protocol,
+// wherever the exchange is: the upstream learns at once that its client has left, and
+// never takes what came of an upload for all of it.
+func TestChaos_ClientsThatLeave(t *testing.T) {
+	t.Parallel()
+	const tries = 5
+	u := &noticing{reached: make(chan struct{}, 1), ended: make(chan time.Time, 1)}
+	plain, secure, ca := u.serve(t)
+	dir := t.TempDir()
+	write(t, dir, "ca.pem", string(ca))
+	p := startProgram(t, dir, strings.NewReplacer("PLAIN", plain, "SECURE", secure).Replace(leavingConf))
+	for _, proto := range []string{"h1", "h1s", "h2", "h3"} {
+		for _, up := range []string{"/one", "/two", "/three"} {
+			for _, way := range partings {
+				for _, how := range []string{"cancels", "disconnects"} {
+					var took []time.Duration
+					for range tries {
+						took = append(took, u.leave(t, p.leaver(t, proto), how, way.method, up+way.path))
+					}
+					slices.Sort(took)
+					about := fmt.Sprintf("%-3s %-11s %s %s", proto, how, way.method, up+way.path)
+					t.Logf("%s: median %v, longest %v", about, took[tries/2].Round(10*time.Microsecond), took[tries-1].Round(10*time.Microsecond))
+					if took[tries/2] > noticeWithin {
+						t.Errorf("%s: the upstream learned it after %v, want %v at most", about, took, noticeWithin)
+					}
+				}
+			}
+		}
+	}
+	if n := u.whole.Load(); n != 0 {
+		t.Errorf("%d uploads that were cut came to an end upstream", n)
+	}
+}
+
+// leave begins an exchange, leaves it, and returns how long after the upstream noticed.
+func (u *noticing) leave(t *testing.T, l *leaver, how, method, path string) time.Duration {
+	t.Helper()
+	defer l.cut()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var body io.Reader
+	if method == "POST" {
+		body = io.MultiReader(strings.NewReader(strings.Repeat("~", 2048)), waiting{ctx.Done()})
+	}
+	req, err := http.NewRequestWithContext(ctx, method, l.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan struct{})
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		resp, err := l.RoundTrip(req)
+		close(answered)
+		if err == nil {
+			<-ctx.Done()
+			resp.Body.Close()
+		}
+	}()
+	select {
+	case <-u.reached:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s %s reached nobody", method, path)
+	}
+	if strings.HasSuffix(path, "/pause") || strings.HasSuffix(path, "/pour") {
+		<-answered
+	}
+	left := time.Now()
+	if how == "cancels" {
+		cancel()
+	} else {
+		l.cut()
+	}
+	select {
+	case at := <-u.ended:
+		cancel()
+		<-asked
+		return at.Sub(left)
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s %s: the upstream works on for a client that %s", method, path, how)
+		return 0
+	}
+}
+
+// waiting is the rest of a body that does not come.
+type waiting struct{ end <-chan struct{} }
+
+func (w waiting) Read([]byte) (int, error) {
+	<-w.end
+	return 0, errGivenUp
+}
+
+// moody is an upstream with moods. It counts what it was asked, by id.
+type moody struct {
+	*failures
+	address string
+	mood    atomic.Value // of string
+	served  atomic.Int64
+
+	mu     sync.Mutex // guards server
+	server *http.Server
+}
+
+// failures is what has become of requests, over all upstreams and clients.
+type failures struct {
+	mu   sync.Mutex     // guards what follows
+	sent map[string]int // how often upstreams got a request, by method and id
+}
+
+func (f *failures) note(id string) {
+	f.mu.Lock()
+	f.sent[id]++
+	f.mu.Unlock()
+}
+
+func newMoody(t *testing.T, f *failures) *moody {
+	t.Helper()
+	m := &moody{failures: f, address: "127.0.0.1:0"}
+	m.mood.Store("well")
+	m.start(t)
+	t.Cleanup(m.kill)
+	return m
+}
+
+// start listens, at the same address each time.
+func (m *moody) start(t *testing.T) {
+	t.Helper()
+	l, err := net.Listen("tcp", m.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.address = l.Addr().String()
+	m.server = &http.Server{Handler: m}
+	go m.server.Serve(l)
+}
+
+// kill does what the kernel does for a process that is killed: the socket is closed,
+// and every connection.
+func (m *moody) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.server.Close()
+}
+
+func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := r.Method + " " + r.Header.Get("X-Id")
+	m.note(id)
+	io.Copy(io.Discard, r.Body)
+	switch m.mood.Load() {
+	case "silent":
+		<-r.Context().Done()
+		return
+	case "breaking":
+		w.Header().Set("Content-Length", strconv.Itoa(1<<20))
+		io.WriteString(w, strings.Repeat("~", 20000))
+		http.NewResponseController(w).Flush()
+		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+		return
+	case "slow":
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for i := range id {
+			<-tick.C
+			io.WriteString(w, id[i:i+1])
+			http.NewResponseController(w).Flush()
+		}
+		m.served.Add(1)
+		return
+	}
+	m.served.Add(1)
+	io.WriteString(w, id)
+}
+
+// moodConf has a pool of one that is always well, one of a well and a moody endpoint,
+// and one of the moody endpoint alone.
+const moodConf = `
+listen: {http: "${HTTP}", https: "${HTTPS}"}
+admin: "${ADMIN}"
+log: {format: off}
+upstreams:
+  well: {to: WELL}
+  pair: {to: [FRIEND, MOODY], eject: {failures: 3, for: 100ms}, timeouts: {response: 400ms}}
+  alone: {to: MOODY, timeouts: {response: 400ms}}
+sites:
+  localhost:
+    http: serve
+    routes:
+      - {match: /well, proxy: {upstream: well}}
+      - {match: /pair, proxy: {upstream: pair}}
+      - {match: /alone, proxy: {upstream: alone}}
+`
+
+// headLimit is response: above, and what the sweeper may overrun it by; what a busy
+// machine adds is in slack.
+const (
+	headLimit = 400 * time.Millisecond
+	slack     = 600 * time.Millisecond
+)
+
+// asking is a client that asks without a pause, and what it got.
+type asking struct {
+	path string
+	l    *leaver
+
+	mu       sync.Mutex // guards what follows
+	took     []time.Duration
+	outcomes map[string]int // "200", "502", "cut" and so on, by method
+}
+
+// run asks, every other time by POST, until ctx ends.
+func (a *asking) run(ctx context.Context, t *testing.T, name string) {
+	for i := 0; ctx.Err() == nil; i++ {
+		method := []string{"GET", "POST"}[i%2]
+		start := time.Now()
+		outcome := a.l.ask(t, method, a.path, fmt.Sprintf("%s-%d", name, i))
+		a.mu.Lock()
+		a.took = append(a.took, time.Since(start))
+		a.outcomes[method+" "+outcome]++
+		a.mu.Unlock()
+	}
+}
+
+// ask asks once. An answer of 200 has to be whole and this request's own.
+func (l *leaver) ask(t *testing.T, method, path, id string) (outcome string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var body io.Reader
+	if method == "POST" {
+		body = strings.NewReader("some words")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, l.url+path, body)
+	if err != nil {
+		return err.Error()
+	}
+	req.GetBody = nil // the client must not ask twice by itself
+	req.Header.Set("X-Id", id)
+	resp, err := l.RoundTrip(req)
+	if err != nil {
+		return "cut"
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "stuck"
+	case err != nil:
+		return "cut"
+	case resp.StatusCode == 200 && string(text) != method+" "+id:
+		return fmt.Sprintf("%q for %s %s", text, method, id)
+	}
+	return strconv.Itoa(resp.StatusCode)
+}
+
+// take returns what has come since the last take: outcomes, and the 99th percentile.
+func (a *asking) take() (outcomes map[string]int, p99 time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	outcomes, took := a.outcomes, a.took
+	a.outcomes, a.took = map[string]int{}, nil
+	slices.Sort(took)
+	if len(took) > 0 {
+		p99 = took[(len(took)*99+99)/100-1]
+	}
+	return outcomes, p99
+}
+
+// until waits for something that metrics tell.
+func until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for start := time.Now(); !f(); <-tick.C {
+		if time.Since(start) > 30*time.Second {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// TestChaos_UpstreamsThatFail: one of two endpoints is killed, refuses, is silent,
+// breaks off, is slow. Who asks elsewhere notices nothing; who asks the pool gets the
+// right status in time; metrics tell of ejection and recovery; and no POST is ever sent
+// twice, no GET three times.
+func TestChaos_UpstreamsThatFail(t *testing.T) {
+	t.Parallel()
+	f := &failures{sent: map[string]int{}}
+	well, friend, bad := newMoody(t, f), newMoody(t, f), newMoody(t, f)
+	p := startProgram(t, t.TempDir(), strings.NewReplacer("WELL", well.address, "FRIEND", friend.address, "MOODY", bad.address).Replace(moodConf))
+	of := func(metric string) float64 {
+		return p.metric(t, fmt.Sprintf(`%s{pool="pair",endpoint=%q}`, metric, bad.address))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	defer load.Wait()
+	defer stop()
+	var calm, pair []*asking
+	for _, proto := range []string{"h1", "h1s", "h2", "h3"} {
+		for i, path := range []string{"/well", "/pair", "/pair"} {
+			a := &asking{path: path, l: p.leaver(t, proto), outcomes: map[string]int{}}
+			if path == "/well" {
+				calm = append(calm, a)
+			} else {
+				pair = append(pair, a)
+			}
+			load.Go(func() {
+				defer a.l.cut()
+				a.run(ctx, t, fmt.Sprintf("%s-%d", proto, i))
+			})
+		}
+	}
+	recovered := func() {
+		t.Helper()
+		before := bad.served.Load()
+		until(t, "the endpoint to be asked again", func() bool { return bad.served.Load() > before+50 && of("weir_upstream_up") == 1 })
+	}
+	report := func(phase string, allowed string) {
+		t.Helper()
+		all, worst := map[string]int{}, time.Duration(0)
+		for _, a := range pair {
+			outcomes, p99 := a.take()
+			for k, n := range outcomes {
+				all[k] += n
+			}
+			worst = max(worst, p99)
+		}
+		var steady time.Duration
+		asked := 0
+		for _, a := range calm {
+			outcomes, p99 := a.take()
+			steady = max(steady, p99)
+			for k, n := range outcomes {
+				if asked += n; !strings.HasSuffix(k, " 200") {
+					t.Errorf("%s: of requests to the healthy site %d ended in %s", phase, n, k)
+				}
+			}
+		}
+		t.Logf("%s: pool %v, p99 %v; healthy site %d requests, p99 %v", phase, all, worst.Round(time.Millisecond), asked, steady.Round(100*time.Microsecond))
+		for k := range all {
+			if !strings.HasSuffix(k, " 200") && !strings.Contains(allowed, k) {
+				t.Errorf("%s: %d requests to the pool ended in %s; only %q may", phase, all[k], k, allowed)
+			}
+		}
+		if worst > 2*headLimit+slack {
+			t.Errorf("%s: p99 is %v", phase, worst)
+		}
+		if steady > slack {
+			t.Errorf("%s: p99 of the healthy site is %v", phase, steady)
+		}
+	}
+	alone := func(want string, in time.Duration) {
+		t.Helper()
+		for _, proto := range []string{"h1", "h1s", "h2", "h3"} {
+			for _, method := range []string{"GET", "POST"} {
+				l, start := p.leaver(t, proto), time.Now()
+				got := l.ask(t, method, "/alone", fmt.Sprintf("alone-%s-%d", proto, start.UnixNano()))
+				if took := time.Since(start); got != want || took > in {
+					t.Errorf("%s over %s to an endpoint that is %s: %s after %v, want %s within %v", method, proto, bad.mood.Load(), got, took, want, in)
+				}
+				l.cut()
+			}
+		}
+	}
+	recovered()
+	report("all well", "")
+
+	ejections := of("weir_upstream_ejections_total")
+	ejected := func(phase string) {
+		t.Helper()
+		until(t, phase+": an ejection", func() bool { return of("weir_upstream_ejections_total") > ejections })
+		until(t, phase+": the endpoint to be out", func() bool { return of("weir_upstream_up") == 0 })
+		ejections = of("weir_upstream_ejections_total")
+	}
+	for range 3 {
+		bad.kill()
+		ejected("killed")
+		// What was on its way when it was killed may be lost, but not what came after.
+		report("killed", "POST 502 GET cut POST cut")
+		alone("502", slack)
+		report("refusing", "")
+		bad.start(t)
+		recovered()
+		report("back", "")
+	}
+	bad.mood.Store("silent")
+	ejected("silent")
+	alone("504", 2*headLimit+slack)
+	report("silent", "GET 504 POST 504")
+	bad.mood.Store("well")
+	recovered()
+	report("speaking", "GET 504 POST 504")
+
+	bad.mood.Store("breaking")
+	ejected("breaking")
+	alone("cut", slack)
+	report("breaking off", "GET cut POST cut")
+	bad.mood.Store("well")
+	recovered()
+	report("mended", "GET cut POST cut")
+
+	bad.mood.Store("slow")
+	before := bad.served.Load()
+	until(t, "slow answers", func() bool { return bad.served.Load() > before+20 })
+	alone("200", 10*time.Second)
+	report("slow", "")
+	if n := of("weir_upstream_ejections_total"); n != ejections {
+		t.Errorf("an endpoint that is slow was ejected %v times", n-ejections)
+	}
+	stop()
+	load.Wait()
+	f.check(t)
+}
+
+// check looks for requests that were sent too often.
+func (f *failures) check(t *testing.T) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	twice := 0
+	for id, n := range f.sent {
+		most := 1
+		if strings.HasPrefix(id, "GET ") {
+			most = 2
+		}
+		if n == 2 {
+			twice++
+		}
+		if n > most {
+			t.Errorf("%s was sent %d times", id, n)
+		}
+	}
+	t.Logf("%d requests, of which %d were sent twice", len(f.sent), twice)
+}
