@@ -158,13 +158,16 @@ func (c *Client) converse(w *callWork, call *exchange.Call, resp *exchange.Respo
 			return nil, err
 		}
 		conn.begin(w, call, resp, streams)
-		switch err := conn.exchange(); err {
-		case nil:
+		switch err := conn.exchange(); {
+		case err == nil:
 			return conn, nil
-		case errSpoken:
+		case err == errSpoken && call.Attempt.Reused:
 			conn.discard()
 			call.Attempt = exchange.Attempt{}
 		default:
+			if err == errSpoken { // to whoever connects: it would do so again and again
+				err = upstreamFault("send request", err)
+			}
 			w.giveBack(call)
 			conn.abort()
 			resp.Header.Reset()

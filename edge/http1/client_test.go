@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -468,6 +469,44 @@ func TestClient_AttemptOfAConnectionThatDies(t *testing.T) {
 	}
 	if up.connections() != 1 {
 		t.Errorf("%d connections: the request was sent again", up.connections())
+	}
+}
+
+// TestClient_SpokenBeforeAsked: an upstream that says something to whoever connects is
+// no reason to connect again and again.
+func TestClient_SpokenBeforeAsked(t *testing.T) {
+	t.Parallel()
+	for name, greeting := range map[string]string{
+		"another protocol": "SSH-2.0-OpenSSH_9.6\r\n",
+		"an answer":        "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		"the end":          "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			up := upstreamOf(t, func(c *net.TCPConn, heard io.Reader) { io.WriteString(c, greeting) })
+			c := clientOf(t, up.addr, func(o *ClientOptions) {
+				dial := o.Dial
+				o.Dial = func(ctx context.Context, call *exchange.Call) (net.Conn, error) {
+					conn, err := dial(ctx, call)
+					if err == nil {
+						raw, _ := conn.(syscall.Conn).SyscallConn()
+						waitFor(t, func() bool { return readable(raw) })
+					}
+					return conn, err
+				}
+			})
+			call := postCall("hello")
+			_, _, _, err := do(c, call)
+			if statusOf(err) != 502 || call.Attempt.Written || call.Attempt.Reused {
+				t.Errorf("got %v, %+v; want 502, and nothing sent", err, call.Attempt)
+			}
+			if n := call.Body.Len(); n != 5 {
+				t.Errorf("%d bytes of the body are left, want all 5", n)
+			}
+			if s := c.Stats(); s != (ClientStats{0, 0, 1}) {
+				t.Errorf("got %+v, want one connection that was closed", s)
+			}
+		})
 	}
 }
 

@@ -127,7 +127,7 @@ func (c *clientConn) switched() error {
 		n++
 	}
 	if c.call.Upgrade == "" || n != 1 || !strings.EqualFold(h.Get("upgrade"), c.call.Upgrade) || !asksForUpgrade(h) ||
-		c.sending && !c.last || c.work.head.coded || c.work.head.length > 0 {
+		c.sending {
 		return upstreamFault("read response", errSwitch)
 	}
 	c.resp.Status, c.isTunnel = 101, true
