@@ -72,7 +72,8 @@ func ParseTemplate(text string, params ...string) (*Template, error) {
 			p.value = value(max(0, slices.Index(placeholders[:], name)))
 		}
 		if p.value == valueNothing {
-			return nil, fmt.Errorf("parse template: nothing here is called {%s}", name)
+			known := append(params[:len(params):len(params)], placeholders[valueHost:valueParam]...)
+			return nil, fmt.Errorf("parse template: nothing here is called {%s}: there are {%s}", name, strings.Join(known, "}, {"))
 		}
 		p.query = inQuery || strings.ContainsAny(p.text, "?#")
 		inQuery = p.query || p.value == valueURI

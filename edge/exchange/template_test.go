@@ -77,7 +77,7 @@ func TestTemplate_OpaquePathsKeepTheirEscapes(t *testing.T) {
 func TestParseTemplate_RefusesUnknownNames(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"{nme}", "/{id}/{Host}", "{client-ip}", "{x...}"} {
-		if _, err := ParseTemplate(text, "name"); err == nil || !strings.Contains(err.Error(), "nothing here is called {") {
+		if _, err := ParseTemplate(text, "name"); err == nil || !strings.Contains(err.Error(), "nothing here is called {") || !strings.Contains(err.Error(), "there are {name}, {host}, {path}") || !strings.HasSuffix(err.Error(), ", {id}") {
 			t.Errorf("%q: got %v, want an error that names the placeholder", text, err)
 		}
 	}
