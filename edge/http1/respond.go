@@ -51,7 +51,7 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 	}
 	w := c.work
 	p := planResponse(r, resp)
-	c.decide(p)
+	c.decide(p, resp.Status)
 	c.responded, c.unended, c.headAt = true, true, len(w.out)
 	w.out = appendHead(w.out, p, c.connection(r), resp)
 	err := c.content(r, resp, p)
@@ -74,10 +74,11 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 func unsent(err error) error { return fmt.Errorf("%w: %w", exchange.ErrUnsent, err) }
 
 // decide finds out whether the connection ends with this response, while its head
-// can still say so (RFC 9112 §9.6).
-func (c *conn) decide(p plan) {
+// can still say so (RFC 9112 §9.6). A success may be told while the request's body is
+// still being read; with anything else nobody reads on.
+func (c *conn) decide(p plan, status int) {
 	b := &c.work.body
-	unread := !b.finished() && (c.expecting || b.Len() > drainMax && c.work.request.Record.Received == 0 ||
+	unread := !b.finished() && (c.expecting || b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) ||
 		b.err != nil && b.err != errBodyClosed)
 	if unread || p.framed == framedClose || c.server.draining.Load() {
 		c.closing = true
