@@ -121,7 +121,7 @@ sites:
   c.localhost: {tls: off, proxy: {to: 127.0.0.1:1, retry: off}}
   d.localhost: {tls: off, proxy: {upstream: api, mirror: 127.0.0.1:2}}
   e.localhost: {tls: off, proxy: {split: [{upstream: api}, {to: 127.0.0.1:1, weight: 2}]}}
-  f.localhost: {tls: off, proxy: api}
+  f.localhost: {tls: off, proxy: http://api}
 `)
 	w := dryWorld()
 	defer w.close()
