@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"io"
 	"os"
 )
@@ -25,6 +26,13 @@ type Body interface {
 // One whose Read may wait for a peer should be an Interrupter too. An upstream may
 // answer, and end, while the request's body still comes: then nobody waits for the
 // rest, and the goroutine that reads it has to come back before the exchange is over.
+// Interrupt with ErrPause is for who has to see to something else meanwhile: Read
+// returns ErrPause and no bytes, once, and goes on where it was when it is called
+// again. A body that cannot do that ignores it. Bodies that stand before others pass
+// Interrupt on, and treat ErrPause as no error.
+
+// ErrPause is what Read returns that was interrupted for a moment only. See [Body].
+var ErrPause = errors.New("reading is interrupted, and may go on")
 
 // NoBody is the body of a message that has none.
 var NoBody Body = noBody{}

@@ -173,6 +173,15 @@ func (r *Request) Watch(w Interrupter) {
 	r.stream.Watch(w)
 }
 
+// ReadApart says that Body is going to be read on a goroutine of its own, which may go
+// on while the exchange's goroutine responds. The exchange lasts until that one has
+// ended. Without it, Body is used on the exchange's goroutine alone.
+func (r *Request) ReadApart() {
+	if s, ok := r.stream.(interface{ ReadApart() }); ok {
+		s.ReadApart()
+	}
+}
+
 // Stream returns the protocol's side of the exchange, for the edge alone.
 func (r *Request) Stream() Stream { return r.stream }
 

@@ -69,7 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.next(p)
 	*b.got += int64(n)
-	if err != nil && err != io.EOF && err != errStill {
+	if err != nil && err != io.EOF && err != errStill && err != errInterrupted {
 		b.err = err
 	}
 	return n, err

@@ -20,6 +20,8 @@ type Transport struct {
 	clock atomic.Uint64 // milliseconds since start, as of the sweeper's last tick
 	tick  atomic.Int64  // between two ticks, in nanoseconds
 
+	lookout lookout // for upstreams that answer before they have the whole request
+
 	works   sync.Pool // of *callWork
 	pieces  sync.Pool // of *[]byte, largePiece long
 	records sync.Pool // of *[]byte, for what is sent over TLS
@@ -55,6 +57,7 @@ func (t *Transport) Close() {
 		c.client.forget(c)
 		c.close()
 	}
+	t.lookout.close()
 	if running {
 		if first {
 			close(t.stop)
@@ -122,9 +125,8 @@ func (t *Transport) NewClient(o ClientOptions) *Client {
 // The connection is used for the next call as soon as the last byte of resp.Body has
 // been read; what was not read when it is closed costs the connection. An answer that
 // comes before the request's body was sent is returned: if it is a success the rest of
-// the body is sent while resp.Body is read, else it is not sent at all. It is looked
-// for between two reads of the request's body, so a body that makes wait holds it back
-// that long.
+// the body is sent while resp.Body is read, else it is not sent at all. A body that
+// makes wait holds it back unless it can be interrupted (exchange.ErrPause).
 //
 // Errors are *exchange.Error with the upstream's fault and status 502, or 504 and
 // wrapping context.DeadlineExceeded where a time limit was exceeded; or what the

@@ -32,10 +32,14 @@ type clientConn struct {
 	state atomic.Uint64 // since when and which phase
 	until atomic.Uint64 // when the call has to be over, by the transport's clock; 0: never
 
-	mu    sync.Mutex // guards the two that follow
-	cause error      // why it was ended
-	left  bool       // by the caller
-	shut  sync.Once
+	mu      sync.Mutex           // guards the four that follow, and is held while feeding is interrupted
+	cause   error                // why it was ended
+	left    bool                 // by the caller
+	feeding exchange.Interrupter // the request's body, while it is waited for
+	ear     uint64               // in transport.lookout; 0 if it is not there
+	shut    sync.Once
+
+	armed atomic.Bool // the lookout will notice
 
 	work *callWork // nil while no call uses it
 	calling
@@ -148,6 +152,9 @@ func (c *clientConn) endFor(state uint64, cause error, left bool) bool {
 	}
 	c.cause, c.left = cause, left
 	c.raw.SetDeadline(past)
+	if c.feeding != nil {
+		c.feeding.Interrupt(cause)
+	}
 	return true
 }
 
@@ -353,6 +360,12 @@ func (c *clientConn) closeOr(cut bool) {
 func (c *clientConn) close() {
 	c.shut.Do(func() {
 		c.client.transport.remove(c)
+		c.mu.Lock()
+		ear := c.ear
+		c.mu.Unlock()
+		if ear != 0 {
+			c.client.transport.lookout.remove(ear)
+		}
 		c.client.open.Add(-1)
 		c.raw.Close()
 	})

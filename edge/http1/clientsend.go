@@ -91,7 +91,11 @@ func (c *clientConn) feed() error {
 	if len(c.vec) == 0 && !c.wire.pending() {
 		body, err := []byte(nil), error(nil)
 		if c.headGone || !c.last && !c.call.Expect && buffered(c.call.Body) != 0 {
-			if body, err = c.nextPiece(); err != nil {
+			switch body, err = c.nextPiece(); err {
+			case nil:
+			case errWoken, errEnded:
+				return err
+			default:
 				return &sendBodyError{err}
 			}
 		}
@@ -166,13 +170,19 @@ func (c *clientConn) nextPiece() ([]byte, error) {
 
 // readPiece reads at least a byte of the request's body, or its end. The last byte of
 // a body of known length is returned only when its end has been seen: what is
-// complete for the upstream was complete for us (security P1, Q8).
+// complete for the upstream was complete for us (security P1, Q8). It returns errWoken
+// where there is nothing yet and the upstream is to be looked at first.
 func (c *clientConn) readPiece(p []byte) (n int, err error) {
 	if c.unread == int64(len(p)) {
 		p = p[:len(p)-1] // the next piece needs room to see the end
 	}
 	for {
-		m, err := c.call.Body.Read(p[n:])
+		m, err := 0, error(nil)
+		if n == 0 {
+			m, err = c.hear(p)
+		} else {
+			m, err = c.call.Body.Read(p[n:])
+		}
 		n += m
 		if c.unread >= 0 {
 			if c.unread -= int64(m); c.unread < 0 {
@@ -180,6 +190,9 @@ func (c *clientConn) readPiece(p []byte) (n int, err error) {
 			}
 		}
 		switch {
+		case err == errWoken, err == errEnded:
+			return 0, err
+		case err == exchange.ErrPause: // meant for the Read before
 		case err == io.EOF && c.unread > 0:
 			return 0, errCallShort
 		case err == io.EOF:
@@ -275,19 +288,24 @@ func (c *clientConn) expect() error {
 // early looks whether something has been answered while the request is being sent, and
 // hands on interim responses. It tells whether the final head has come.
 func (c *clientConn) early() (done bool, err error) {
-	c.still = true
-	err = c.work.in.fill()
-	c.still = false
-	if err != nil && err != errStill {
-		if len(c.work.in.rest()) == 0 {
-			return false, c.fault("send request", cut(err))
+	for !done {
+		c.still = true
+		failed := c.work.in.fill()
+		c.still = false
+		switch done, err = c.heads(); {
+		case err != nil:
+			return done, err
+		case done || failed == nil:
+		case failed == errStill:
+			return false, nil
+		default:
+			return false, c.fault("send request", cut(failed))
 		}
 	}
-	done, err = c.heads()
-	if done && (c.resp.Status >= 300 || c.call.Expect) {
+	if c.resp.Status >= 300 || c.call.Expect {
 		c.broken = true // RFC 9112 §9.5: what is not wanted is not sent
 	}
-	return done, err
+	return true, nil
 }
 
 var _ net.Error = stillError{}

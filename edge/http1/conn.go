@@ -32,6 +32,8 @@ type conn struct {
 	bodyGot  atomic.Int64  // bytes of this request body that were waited for
 	bodyWait atomic.Uint64 // milliseconds spent on that
 
+	interruption atomic.Pointer[error] // why reading the body is to return; nil if it is not
+
 	work   *work
 	one    [1]byte // what a parked connection reads into
 	served int     // requests so far
@@ -45,11 +47,14 @@ type conn struct {
 	unended   bool // and what follows it has not: still so afterwards, if its body panicked
 	expecting bool // the client waits for 100 Continue
 	draining  bool // what is left of the request body is read for nobody
+	apart     bool // the request body is read on another goroutine
 	headAt    int  // where in work.out the final head starts, while it is there
 
 	file sendfile
 	vec  net.Buffers
 	two  [2][]byte
+
+	speak sync.Mutex // guards expecting and responded, where the body is read apart
 
 	mu  sync.Mutex // guards what follows, for the sweeper
 	sys syscall.RawConn
@@ -252,7 +257,7 @@ func (c *conn) exchange(bad *refusal) {
 	r := &w.request
 	r.Reset(c.facts, c)
 	r.Scheme, r.Proto = c.scheme, exchange.HTTP11
-	c.lingering, c.responded, c.unended, c.expecting, c.draining = false, false, false, false, false
+	c.lingering, c.responded, c.unended, c.expecting, c.draining, c.apart = false, false, false, false, false, false
 	c.served++
 	w.body.start(&noFraming)
 	r.Record.Start = time.Now()
@@ -283,11 +288,12 @@ func (c *conn) begin(r *exchange.Request, f *framing) {
 		return
 	}
 	c.work.body.start(f)
-	r.Body = &c.work.body
+	r.Body = (*received)(c)
 	// RFC 9110 §10.1.1: from an HTTP/1.0 client the expectation is ignored.
 	c.expecting = f.expects && r.Proto == exchange.HTTP11
 	c.bodyGot.Store(0)
 	c.bodyWait.Store(0)
+	c.interruption.Store(nil)
 }
 
 // finish ends an exchange: its context, and the rest of the request's body.

@@ -56,7 +56,7 @@ func (c *conn) prepareToWait() {
 	if c.sys == nil || c.serial != 0 { // only this goroutine sets it
 		return
 	}
-	serial := c.server.departures.add(c)
+	serial := c.server.departures.add(c.sys, departs, c)
 	c.mu.Lock()
 	c.serial = serial
 	c.mu.Unlock()
@@ -74,10 +74,13 @@ func (c *conn) catchUp() {
 	}
 }
 
-// leave notes that the client has left. An exchange that waits is told so; one that
+// noticing is told of what a lookout sees. It must not block.
+type noticing interface{ notice() }
+
+// notice notes that the client has left. An exchange that waits is told so; one that
 // does not ask goes on, since a client may close its sending half and still read; and
 // a tunnel has ends of its own.
-func (c *conn) leave() {
+func (c *conn) notice() {
 	c.mu.Lock()
 	c.left = true
 	c.mu.Unlock()

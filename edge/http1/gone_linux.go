@@ -8,44 +8,65 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// departures notices at once that clients leave whose exchanges have asked to be told.
-// A socket is registered once in its life, for the ends of connections only and
-// edge-triggered, so that requests and answers cost nothing here. Go's own poller
-// waits for the epoll descriptor: one goroutine, and no thread.
-type departures struct {
+// lookout notices at once what happens on sockets that nobody reads: that clients leave
+// whose exchanges have asked to be told, and that upstreams answer while more of a
+// request's body is waited for. Sockets are registered once in their lives. Go's own
+// poller waits for the epoll descriptor: one goroutine, and no thread.
+type lookout struct {
 	mu     sync.Mutex // guards what follows, and keeps the descriptor open while it is used
 	fd     int
-	file   *os.File // of fd; nil before the first client
-	conns  map[uint64]*conn
-	last   uint64 // serial numbers tell clients apart: descriptors are used again
+	file   *os.File // of fd; nil before the first socket
+	conns  map[uint64]noticing
+	last   uint64 // serial numbers tell sockets apart: descriptors are used again
 	closed bool
 	done   chan struct{}
 }
 
-const ends = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+const (
+	// departs is for the ends of connections only and edge-triggered, so that requests
+	// and answers cost nothing here.
+	departs = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR | unix.EPOLLET
+	// speaks is for one event: the next one has to be asked for.
+	speaks = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
+)
 
-// add registers c and returns its serial number, or 0: then the sweeper has to look.
-func (d *departures) add(c *conn) (serial uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.file == nil && !d.closed {
-		d.closed = !d.start()
+// add registers who with its socket and returns a serial number, or 0: then nothing
+// will be noticed.
+func (l *lookout) add(socket syscall.RawConn, events uint32, who noticing) (serial uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil && !l.closed {
+		l.closed = !l.start()
 	}
-	if d.closed {
+	if l.closed {
 		return 0
 	}
-	d.last++
-	d.conns[d.last] = c
-	event := unix.EpollEvent{Events: ends | unix.EPOLLET, Fd: int32(uint32(d.last)), Pad: int32(uint32(d.last >> 32))}
-	var err error
-	if e := c.sys.Control(func(fd uintptr) { err = unix.EpollCtl(d.fd, unix.EPOLL_CTL_ADD, int(fd), &event) }); e != nil || err != nil {
-		delete(d.conns, d.last)
+	l.last++
+	l.conns[l.last] = who
+	if !l.control(unix.EPOLL_CTL_ADD, socket, events, l.last) {
+		delete(l.conns, l.last)
 		return 0
 	}
-	return d.last
+	return l.last
 }
 
-func (d *departures) start() bool {
+// again asks for the next event of who is registered for one.
+func (l *lookout) again(serial uint64, socket syscall.RawConn, events uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.control(unix.EPOLL_CTL_MOD, socket, events, serial)
+	}
+}
+
+func (l *lookout) control(op int, socket syscall.RawConn, events uint32, serial uint64) bool {
+	event := unix.EpollEvent{Events: events, Fd: int32(uint32(serial)), Pad: int32(uint32(serial >> 32))}
+	var err error
+	e := socket.Control(func(fd uintptr) { err = unix.EpollCtl(l.fd, op, int(fd), &event) })
+	return e == nil && err == nil
+}
+
+func (l *lookout) start() bool {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return false
@@ -57,20 +78,20 @@ func (d *departures) start() bool {
 		file.Close()
 		return false
 	}
-	d.fd, d.file, d.conns, d.done = fd, file, map[uint64]*conn{}, make(chan struct{})
-	go d.run(raw)
+	l.fd, l.file, l.conns, l.done = fd, file, map[uint64]noticing{}, make(chan struct{})
+	go l.run(raw)
 	return true
 }
 
-// remove forgets a client. Its socket leaves with its descriptor.
-func (d *departures) remove(serial uint64) {
-	d.mu.Lock()
-	delete(d.conns, serial)
-	d.mu.Unlock()
+// remove forgets a connection. Its socket leaves with its descriptor.
+func (l *lookout) remove(serial uint64) {
+	l.mu.Lock()
+	delete(l.conns, serial)
+	l.mu.Unlock()
 }
 
-func (d *departures) run(raw syscall.RawConn) {
-	defer close(d.done)
+func (l *lookout) run(raw syscall.RawConn) {
+	defer close(l.done)
 	var events [64]unix.EpollEvent
 	for {
 		n := 0
@@ -82,27 +103,27 @@ func (d *departures) run(raw syscall.RawConn) {
 			return
 		}
 		for _, e := range events[:n] {
-			d.mu.Lock()
-			c := d.conns[uint64(uint32(e.Pad))<<32|uint64(uint32(e.Fd))]
-			d.mu.Unlock()
-			if c != nil {
-				c.leave()
+			l.mu.Lock()
+			who := l.conns[uint64(uint32(e.Pad))<<32|uint64(uint32(e.Fd))]
+			l.mu.Unlock()
+			if who != nil {
+				who.notice()
 			}
 		}
 	}
 }
 
 // close ends the goroutine.
-func (d *departures) close() {
-	d.mu.Lock()
-	file := d.file
-	if !d.closed && file != nil {
+func (l *lookout) close() {
+	l.mu.Lock()
+	file := l.file
+	if !l.closed && file != nil {
 		file.Close()
 	}
-	d.closed = true
-	d.mu.Unlock()
+	l.closed = true
+	l.mu.Unlock()
 	if file != nil {
-		<-d.done
+		<-l.done
 	}
 }
 

@@ -4,11 +4,15 @@ package http1
 
 import "syscall"
 
-// departures never notices: a client that has left is found out by the next write.
-type departures struct{}
+// lookout never notices: a client that has left is found out by the next write, an
+// early answer between two pieces of a request's body.
+type lookout struct{}
 
-func (*departures) add(*conn) uint64 { return 0 }
-func (*departures) remove(uint64)    {}
-func (*departures) close()           {}
+const departs, speaks = 0, 0
+
+func (*lookout) add(syscall.RawConn, uint32, noticing) uint64 { return 0 }
+func (*lookout) again(uint64, syscall.RawConn, uint32)        {}
+func (*lookout) remove(uint64)                                {}
+func (*lookout) close()                                       {}
 
 func gone(syscall.RawConn) bool { return false }

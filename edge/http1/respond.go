@@ -29,7 +29,9 @@ func (c *conn) Inform(status int, h *exchange.Header) error {
 	case c.work.request.Proto != exchange.HTTP11:
 		return nil
 	case status == 100:
+		c.speak.Lock()
 		c.expecting = false
+		c.speak.Unlock()
 	}
 	c.work.out = appendStatus(c.work.out, status)
 	if h != nil {
@@ -51,8 +53,10 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 	}
 	w := c.work
 	p := planResponse(r, resp)
+	c.speak.Lock()
 	c.decide(p, resp.Status)
 	c.responded, c.unended, c.headAt = true, true, len(w.out)
+	c.speak.Unlock()
 	w.out = appendHead(w.out, p, c.connection(r), resp)
 	err := c.content(r, resp, p)
 	c.unended = false
@@ -61,7 +65,9 @@ func (c *conn) Respond(r *exchange.Request, resp *exchange.Response) error {
 	}
 	if errors.Is(err, exchange.ErrUnsent) {
 		w.out = w.out[:c.headAt]
+		c.speak.Lock()
 		c.responded = false
+		c.speak.Unlock()
 		return err
 	}
 	c.broken = true
@@ -78,8 +84,11 @@ func unsent(err error) error { return fmt.Errorf("%w: %w", exchange.ErrUnsent, e
 // still being read; with anything else nobody reads on.
 func (c *conn) decide(p plan, status int) {
 	b := &c.work.body
-	unread := !b.finished() && (c.expecting || b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) ||
-		b.err != nil && b.err != errBodyClosed)
+	unread := c.expecting
+	if !c.apart { // else how far reading has come is not ours to see
+		unread = !b.finished() && (unread || b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) ||
+			b.err != nil && b.err != errBodyClosed)
+	}
 	if unread || p.framed == framedClose || c.server.draining.Load() {
 		c.closing = true
 	}
@@ -107,7 +116,7 @@ func (c *conn) content(r *exchange.Request, resp *exchange.Response, p plan) err
 	case *exchange.File:
 		return c.fileRange(r, body)
 	}
-	if eager(resp) {
+	if c.apart || eager(resp) { // apart: what the client sends next may depend on it
 		if err := c.flush(); err != nil {
 			return err
 		}
@@ -127,7 +136,7 @@ func eager(resp *exchange.Response) bool {
 // waiting in the buffer it stays there: one write for all.
 func (c *conn) commit() error {
 	in := &c.work.in
-	if in.r < in.w && !c.closing && len(c.work.out) < gatherMax && c.work.body.finished() {
+	if !c.apart && in.r < in.w && !c.closing && len(c.work.out) < gatherMax && c.work.body.finished() {
 		return nil
 	}
 	return c.flush()

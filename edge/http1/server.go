@@ -31,7 +31,7 @@ type Server struct {
 	clock    atomic.Uint64 // milliseconds since the sweeper started, as of its last tick
 	draining atomic.Bool
 
-	departures departures
+	departures lookout
 
 	works   sync.Pool // of *work
 	pieces  sync.Pool // of *[]byte, largePiece long

@@ -17,6 +17,7 @@ func (c *conn) drain(b *body) bool {
 		return false
 	}
 	c.draining = true
+	c.interruption.Store(nil)
 	p := c.server.pieces.Get().(*[]byte)
 	defer c.server.pieces.Put(p)
 	for n := 0; n <= drainMax; {
@@ -37,6 +38,9 @@ func (s *source) Read(p []byte) (int, error) {
 	if err := c.allowBody(); err != nil {
 		return 0, err
 	}
+	if c.interruption.Load() != nil {
+		return 0, errInterrupted
+	}
 	if !c.draining && !c.enter(phaseBody) {
 		return 0, errOver
 	}
@@ -51,13 +55,18 @@ func (s *source) Read(p []byte) (int, error) {
 		case err == io.EOF:
 			err = &refBodyCut.err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			err = fmt.Errorf("read request body: %w: %w", exchange.ErrClientGone, err)
+			err = goneReading(err)
 		case c.awake():
-			continue
+			if c.interruption.Load() == nil {
+				continue
+			}
+			err = errInterrupted
 		case c.draining || !c.revive():
 			return 0, errOver
 		default:
-			c.closing = true
+			if !c.apart { // else finish sees that it has failed
+				c.closing = true
+			}
 			return 0, &refBodySlow.err
 		}
 		if !c.draining {
@@ -69,9 +78,16 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 }
 
+func goneReading(err error) error {
+	return fmt.Errorf("read request body: %w: %w", exchange.ErrClientGone, err)
+}
+
 // allowBody does what must be done before waiting for a body: earlier responses
 // and the 100 Continue that the client waits for are sent (RFC 9110 §10.1.1).
 func (c *conn) allowBody() error {
+	if c.apart {
+		return c.allowApart()
+	}
 	if !c.expecting {
 		return c.flush()
 	}

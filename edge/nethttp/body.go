@@ -85,7 +85,11 @@ func (b *body) Read(p []byte) (int, error) {
 
 // Interrupt implements exchange.Interrupter: a Read that waits ends, as an upstream
 // has answered that does not want the rest. The stream itself goes on, with the answer.
+// Reading could not, so it is not interrupted for a moment only.
 func (b *body) Interrupt(cause error) {
+	if cause == exchange.ErrPause {
+		return
+	}
 	b.unwanted.Store(&cause)
 	http.NewResponseController(b.st.w).SetReadDeadline(time.Unix(1, 0))
 }

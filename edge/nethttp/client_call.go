@@ -222,6 +222,9 @@ func (x *outgoing) answer() error {
 func (x *outgoing) final(status int, length int64, end bool) error {
 	x.watched.phase.Store(phaseBody)
 	x.resp.Status = status
+	if status >= 300 {
+		x.decline() // who waits to be asked for the body waits in vain (RFC 9110 §10.1.1)
+	}
 	bare := x.call.Method == "HEAD" || status == 204 || status == 304
 	switch {
 	case x.call.Upgrade != "" && status < 300:

@@ -143,9 +143,15 @@ func TestClient_ConnectFails(t *testing.T) {
 
 func TestClient_ExpectContinue(t *testing.T) {
 	t.Parallel()
+	refused := make(chan struct{}, len(upstreamModes))
 	eachUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/no" {
 			w.WriteHeader(417)
+			http.NewResponseController(w).Flush()
+			select {
+			case <-refused:
+			case <-r.Context().Done():
+			}
 			return
 		}
 		io.Copy(w, r.Body)
@@ -158,6 +164,8 @@ func TestClient_ExpectContinue(t *testing.T) {
 		call = newCall("POST", "/no", newWaits()) // is never read
 		call.Expect = true
 		resp := do(t, c, call)
+		within(t, resp.Body.(*answerBody).x.sending, "the sender to see that its body is not wanted")
+		refused <- struct{}{}
 		if read(t, resp); resp.Status != 417 {
 			t.Errorf("got %d, want 417", resp.Status)
 		}

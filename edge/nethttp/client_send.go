@@ -121,6 +121,14 @@ func (x *outgoing) proceed() {
 	}
 }
 
+// decline says that the upstream does not want the body, if that still waits.
+func (x *outgoing) decline() {
+	if x.goAhead != nil {
+		close(x.unwanted)
+		x.goAhead = nil
+	}
+}
+
 func (x *outgoing) runSending(goAhead <-chan struct{}) {
 	defer close(x.sending)
 	if goAhead != nil {
@@ -201,9 +209,7 @@ func (x *outgoing) stopSending() {
 		return
 	default:
 	}
-	if x.unwanted != nil {
-		close(x.unwanted)
-	}
+	x.decline()
 	x.giveUp(errAnswered)
 	if waiting, ok := x.call.Body.(exchange.Interrupter); ok {
 		waiting.Interrupt(errAnswered)

@@ -100,7 +100,7 @@ func (b *copied) Read(p []byte) (int, error) {
 		return n, err
 	}
 	switch {
-	case int64(len(b.held)+n) > b.mirror.most || err != nil && err != io.EOF:
+	case int64(len(b.held)+n) > b.mirror.most || err != nil && err != io.EOF && err != exchange.ErrPause:
 		b.double, b.held = nil, nil
 	default:
 		b.held = append(b.held, p[:n]...)

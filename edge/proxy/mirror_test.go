@@ -108,3 +108,46 @@ func TestMirrorOfSome(t *testing.T) {
 		}
 	})
 }
+
+// TestMirror_PausesAreNoFailures: a body that was interrupted for a moment is still
+// copied as a whole.
+func TestMirror_PausesAreNoFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var copies recordingPool
+		m := mirrored(t, Mirror{Body: 10}, nil, copies.take).mirror
+		pause := iotest.ErrReader(exchange.ErrPause)
+		body := &pausing{parts: []io.Reader{strings.NewReader("ab"), pause, strings.NewReader("c")}}
+		b := &copied{Body: body, mirror: m, double: &exchange.Call{}}
+		var got []byte
+		for err := error(nil); err != io.EOF; {
+			var n int
+			p := make([]byte, 10)
+			n, err = b.Read(p)
+			got = append(got, p[:n]...)
+		}
+		synctest.Wait()
+		if last := copies.last(t); string(got) != "abc" || last.body != "abc" {
+			t.Errorf("read %q, copied %q, want abc", got, last.body)
+		}
+	})
+}
+
+// pausing reads one part after the other; one that fails, fails once.
+type pausing struct {
+	exchange.Body
+	parts []io.Reader
+}
+
+func (b *pausing) Read(p []byte) (int, error) {
+	for len(b.parts) > 0 {
+		n, err := b.parts[0].Read(p)
+		if err != nil {
+			b.parts = b.parts[1:]
+		}
+		if err != io.EOF {
+			return n, err
+		}
+	}
+	return 0, io.EOF
+}
