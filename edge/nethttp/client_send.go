@@ -103,6 +103,9 @@ func (x *outgoing) startSending() {
 	if x.call.Expect {
 		x.goAhead, x.unwanted = make(chan struct{}), make(chan struct{})
 	}
+	if r, ok := x.call.Caller.(interface{ ReadApart() }); ok {
+		r.ReadApart()
+	}
 	go x.runSending(x.goAhead)
 }
 
