@@ -64,6 +64,8 @@ type h2Conn struct {
 	pinged   time.Time // zero: no answer is waited for
 	patience time.Duration
 	quiet    time.Time // since when there are no streams
+	resets   int       // streams that were reset, of which the upstream may not have heard
+	hushed   bool      // it has answered a ping and said nothing since: it gets no other for resets
 
 	// What the upstream has said in SETTINGS.
 	frame   uint32
@@ -234,6 +236,34 @@ func (h *h2Conn) forget(s *h2Stream) {
 		}
 	}
 }
+
+// resetPing tells the ping that follows a reset from those that look for life.
+var resetPing = [8]byte{'r', 'e', 's', 'e', 't'}
+
+// countReset keeps the place of a stream that was reset until the upstream has answered
+// a ping, so that clients who ask and leave cannot have weir ask faster than the upstream
+// hears of it (security G5), and it does not take weir for an attacker. gRPC servers
+// close connections that ping while nothing else goes on: then the place is free at once.
+// mu is held.
+func (h *h2Conn) countReset() {
+	if h.hushed {
+		return
+	}
+	if h.resets == 0 {
+		h.fr.WritePing(false, resetPing)
+	}
+	h.resets++
+}
+
+// pong hears the answer to a ping. mu is held.
+func (h *h2Conn) pong(data [8]byte) {
+	if data == resetPing {
+		h.resets, h.hushed = 0, true
+	}
+}
+
+// alive notes that the upstream works on something. mu is held.
+func (h *h2Conn) alive() { h.patience, h.hushed = pingAfter, false }
 
 // sweep implements upstreamConn.
 func (h *h2Conn) sweep(now time.Time, keep time.Duration) (closed bool) {

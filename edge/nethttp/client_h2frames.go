@@ -32,7 +32,9 @@ func (h *h2Conn) take(f http2.Frame) error {
 		}
 		return h.nothing()
 	case *http2.PingFrame:
-		if !f.IsAck() {
+		if f.IsAck() {
+			h.pong(f.Data)
+		} else {
 			h.fr.WritePing(true, f.Data)
 			h.say()
 		}
@@ -71,7 +73,7 @@ func (h *h2Conn) headers(f *http2.MetaHeadersFrame) error {
 	if s == nil || err != nil {
 		return errors.Join(err, h.nothing())
 	}
-	h.patience = pingAfter
+	h.alive()
 	end := f.StreamEnded()
 	switch {
 	case f.Truncated:
@@ -117,7 +119,7 @@ func (h *h2Conn) data(f *http2.DataFrame) error {
 	if size == 0 && !f.StreamEnded() {
 		return h.nothing()
 	}
-	h.patience = pingAfter
+	h.alive()
 	s.gave += size
 	switch {
 	case !s.gotHead || s.recvEnd:

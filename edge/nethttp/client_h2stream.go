@@ -39,7 +39,7 @@ var errNoConnect = &exchange.Error{Fault: exchange.Upstream, Status: 502,
 func (h *h2Conn) open(x *outgoing) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.away || len(h.streams) >= int(h.most) || h.next > windowMost {
+	if h.away || len(h.streams)+h.resets >= int(h.most) || h.next > windowMost {
 		return false, nil
 	}
 	if x.call.Upgrade != "" && !h.connect {
@@ -235,6 +235,9 @@ func (s *h2Stream) reset(err error, code http2.ErrCode) {
 	if s.err == nil && s.h.err == nil && !(s.recvEnd && s.sentEnd) {
 		s.h.fr.WriteRSTStream(s.id, code)
 		s.h.vain -= inFlight
+		if !s.recvEnd {
+			s.h.countReset()
+		}
 		s.h.say()
 	}
 	s.recvEnd = false
