@@ -34,24 +34,20 @@ type Error struct {
 	Err    error   // the cause, for the log; may be nil
 }
 
-// Error implements error.
+// Error implements error. It is for the log, which has the status besides: that is
+// told only where nothing else is.
 func (e *Error) Error() string {
-	text := e.Title
-	if text == "" && e.Status != 0 {
-		text = fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
-	}
-	if inner, ok := errors.AsType[*Error](e.Err); ok && inner.Status == e.Status {
-		text = "" // wrapped to add fields: the cause says it all
-	}
 	switch {
-	case e.Err == nil && text == "":
-		return e.Fault.String() + " fault"
-	case e.Err == nil:
-		return text
-	case text == "":
+	case e.Err != nil && e.Title != "":
+		return e.Title + ": " + e.Err.Error()
+	case e.Err != nil:
 		return e.Err.Error()
+	case e.Title != "":
+		return e.Title
+	case e.Status != 0:
+		return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 	}
-	return text + ": " + e.Err.Error()
+	return e.Fault.String() + " fault"
 }
 
 // Unwrap returns the cause.

@@ -122,12 +122,12 @@ func TestParseAuthority(t *testing.T) {
 func TestError_Text(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]*Error{
-		"internal fault":                     {},
-		"404 Not Found":                      {Fault: Client, Status: 404},
-		"no such page":                       {Status: 404, Title: "no such page"},
-		"404 Not Found: file does not exist": {Status: 404, Err: fs.ErrNotExist},
-		"file does not exist":                {Fault: Upstream, Err: fs.ErrNotExist},
-		"404 Not Found: gone":                {Fault: Client, Status: 404, Err: fmt.Errorf("%w: gone", ErrNotFound)},
+		"internal fault":                    {},
+		"404 Not Found":                     {Fault: Client, Status: 404},
+		"no such page":                      {Status: 404, Title: "no such page"},
+		"file does not exist":               {Status: 404, Err: fs.ErrNotExist},
+		"no such page: file does not exist": {Status: 404, Title: "no such page", Err: fs.ErrNotExist},
+		"404 Not Found: gone":               {Fault: Client, Status: 404, Err: fmt.Errorf("%w: gone", ErrNotFound)},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -136,7 +136,7 @@ func TestError_Text(t *testing.T) {
 	if err := error(&Error{Err: fs.ErrNotExist}); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the cause is not found by errors.Is")
 	}
-	if e := Reason(431, "too many fields"); e.Fault != Client || e.Status != 431 || e.Error() != "431 Request Header Fields Too Large: too many fields" {
+	if e := Reason(431, "too many fields"); e.Fault != Client || e.Status != 431 || e.Error() != "too many fields" {
 		t.Errorf("got %v", e)
 	}
 }

@@ -206,8 +206,8 @@ func (c *clientConn) begin(w *callWork, call *exchange.Call, resp *exchange.Resp
 	w.in.src = (*answerSource)(c)
 	w.body = body{in: &w.in, limits: &c.client.options.Limits, head: &w.head, trailer: &resp.Trailer, got: &c.got}
 	if t := c.client.transport; !call.Deadline.IsZero() {
-		t.hurry(time.Until(call.Deadline))
 		c.until.Store(uint64(max(1, call.Deadline.Sub(t.start)/time.Millisecond)))
+		t.hurry(time.Until(call.Deadline)) // afterwards, so that no look in between slows down again
 	}
 	if c.caller = call.Caller; c.caller != nil {
 		c.caller.Watch(c)

@@ -59,8 +59,9 @@ func TestRelay_Conversation(t *testing.T) {
 				for i := range 20 {
 					send(t, c, "4\r\nping\r\n")
 					if i == 0 {
-						receive(t, c, "HTTP/1.1 200 OK\r\n")
-						until(c, "\r\n\r\n")
+						if status := statusLine(t, c); status != "200" {
+							t.Fatalf("got status %s", status)
+						}
 					}
 					receive(t, c, "4\r\nping\r\n")
 				}
@@ -72,6 +73,35 @@ func TestRelay_Conversation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRelay_ConversationAskedFor begins with 100 Continue: the answer does not end what
+// has been asked for.
+func TestRelay_ConversationAskedFor(t *testing.T) {
+	t.Parallel()
+	up := upstreamOf(t, func(c *net.TCPConn, heard io.Reader) {
+		for _, turn := range [][2]string{
+			{"\r\n\r\n", continueLine}, {"ping\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npong\r\n"},
+			{"more\r\n", "4\r\nmore\r\n"}, {"0\r\n\r\n", "0\r\n\r\n"},
+		} {
+			until(heard, turn[0])
+			io.WriteString(c, turn[1])
+		}
+		io.Copy(io.Discard, heard)
+	})
+	c := dial(t, relay(t, clientOf(t, up.addr), nil))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	send(t, c, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+	receive(t, c, continueLine)
+	send(t, c, "4\r\nping\r\n")
+	if status := statusLine(t, c); status != "200" {
+		t.Errorf("got status %s", status)
+	}
+	receive(t, c, "4\r\npong\r\n")
+	send(t, c, "4\r\nmore\r\n")
+	receive(t, c, "4\r\nmore\r\n")
+	send(t, c, "0\r\n\r\n")
+	receive(t, c, "0\r\n\r\n")
 }
 
 // waitingBody is a body that has one piece and then waits to be interrupted.

@@ -302,8 +302,8 @@ func (c *clientConn) early() (done bool, err error) {
 			return false, c.fault("send request", cut(failed))
 		}
 	}
-	if c.resp.Status >= 300 || c.call.Expect {
-		c.broken = true // RFC 9112 §9.5: what is not wanted is not sent
+	if c.resp.Status >= 300 || c.call.Expect && c.piece == nil {
+		c.broken = true // RFC 9112 §9.5: what is not wanted is not sent, nor what was not asked for
 	}
 	return true, nil
 }

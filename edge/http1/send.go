@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -162,7 +163,9 @@ func lengthError(left int64) error {
 
 // bodyFailed tells how far the response had come when its body failed.
 func (c *conn) bodyFailed(err error) error {
-	err = fmt.Errorf("read response body: %w", err)
+	if _, known := errors.AsType[*exchange.Error](err); !known { // else it says itself what it is about
+		err = fmt.Errorf("read response body: %w", err)
+	}
 	if c.headAt >= 0 {
 		return unsent(err)
 	}

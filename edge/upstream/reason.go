@@ -7,15 +7,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/weirproxy/weir/edge/exchange"
 )
 
-// reason is what the owner is told of an attempt that ended with err: without the
-// status that a client gets for it, and with what may be wrong in the settings.
+// reason is what the owner is told of an attempt that ended with err: with what may be
+// wrong in the settings.
 func reason(err error) error {
-	if e, ok := err.(*exchange.Error); ok && e.Err != nil {
-		err = e.Err
-	}
 	if hint := hint(err); hint != "" {
 		return fmt.Errorf("%w (%s)", err, hint)
 	}

@@ -48,8 +48,8 @@ func TestReason_HintsAtSettings(t *testing.T) {
 			continue
 		}
 		text := err.Error()
-		if !strings.HasPrefix(text, "502 Bad Gateway: ask ") || strings.Count(text, "502") != 1 || !strings.HasSuffix(text, c.want) {
-			t.Errorf("%s, %+v: got %q, want one status and %q", c.url, c.tls, text, c.want)
+		if !strings.HasPrefix(text, "ask ") || strings.Contains(text, "502") || !strings.HasSuffix(text, c.want) {
+			t.Errorf("%s, %+v: got %q, want no status and %q", c.url, c.tls, text, c.want)
 		}
 	}
 }
