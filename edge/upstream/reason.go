@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
 )
 
 // reason is what the owner is told of an attempt that ended with err: with what may be
