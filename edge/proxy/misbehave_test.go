@@ -60,9 +60,10 @@ func cuts(text string) func(net.Conn) {
 
 // flood begins with text and repeats more until weir has had enough.
 func flood(text, more string) func(net.Conn) {
+	more = strings.Repeat(more, 1+4096/len(more))
 	return func(c net.Conn) {
 		_, err := io.WriteString(c, text)
-		for more = strings.Repeat(more, 1+4096/len(more)); err == nil; {
+		for err == nil {
 			_, err = io.WriteString(c, more)
 		}
 	}
