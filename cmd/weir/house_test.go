@@ -27,7 +27,7 @@ cmd/weir        4  the admin server, the watch over the configuration and the st
 edge            8  an accept loop per socket, one goroutine per connection (HTTP/1.1 goes on with a small stack in another), the farewell to a UDP socket, three for Shutdown
 edge/cache      4  the store's writer and loader of files and its refreshes, end at Close; one that stores a long body while it arrives, ends with the response's body
 edge/exchange   2  the second direction of a tunnel, ends with it; the interruption of who watches a context
-edge/http1      3  the sweepers of server and transport, the watch over clients that leave, from the first connection to Shutdown or Close
+edge/http1      3  the sweepers of server and transport, the lookout over clients that leave and upstreams that answer early, one for each of the two, to Shutdown or Close
 edge/proxy      1  a mirrored request, of which there are so many at a time, ends at its deadline
 edge/upstream   3  a pool's keeper, ends when the pool is released, and waits for what it has started: lookups and health checks
 edge/accesslog  1  the writer, ends at Close, which flushes
