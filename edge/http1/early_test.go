@@ -24,6 +24,8 @@ func TestEarlyError_SaysThatTheConnectionEnds(t *testing.T) {
 	}{
 		{"most of it unread", "Content-Length: 1048576", 413, true},
 		{"little of it unread", "Content-Length: 2000", 413, false},
+		{"who knows how much of it unread", "Transfer-Encoding: chunked", 413, true},
+		{"who knows how much, with success", "Transfer-Encoding: chunked", 200, false},
 		{"a success may read on", "Content-Length: 1048576", 200, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -35,7 +37,11 @@ func TestEarlyError_SaysThatTheConnectionEnds(t *testing.T) {
 				return r.NewResponse(tt.status), nil
 			}}})
 			c := dial(t, addr)
-			send(t, c, "POST / HTTP/1.1\r\nHost: a\r\n"+tt.length+"\r\n\r\n"+strings.Repeat("x", 2000))
+			body := strings.Repeat("x", 2000)
+			if strings.HasSuffix(tt.length, "chunked") {
+				body = "7d0\r\n" + body + "\r\n"
+			}
+			send(t, c, "POST / HTTP/1.1\r\nHost: a\r\n"+tt.length+"\r\n\r\n"+body)
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				t.Fatal(err)

@@ -86,8 +86,8 @@ func (c *conn) decide(p plan, status int) {
 	b := &c.work.body
 	unread := c.expecting
 	if !c.apart { // else how far reading has come is not ours to see
-		unread = !b.finished() && (unread || b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) ||
-			b.err != nil && b.err != errBodyClosed)
+		much := b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) || b.Len() < 0 && status >= 400
+		unread = !b.finished() && (unread || much || b.err != nil && b.err != errBodyClosed)
 	}
 	if unread || p.framed == framedClose || c.server.draining.Load() {
 		c.closing = true
