@@ -16,9 +16,6 @@ type told chan error
 
 func (c told) Interrupt(cause error) { c <- cause }
 
-// hour makes the sweeper too slow to notice anything.
-var hour = Timeouts{Head: time.Hour, Idle: time.Hour, BodyIdle: time.Hour, BodyGrace: time.Hour, Write: time.Hour, Linger: time.Hour}
-
 // TestGone_WatcherIsToldAtOnce, whether the client closes, resets or ends its sending
 // half, and whether it does before anybody watches or after.
 func TestGone_WatcherIsToldAtOnce(t *testing.T) {

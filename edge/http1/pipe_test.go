@@ -5,9 +5,13 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
+
+// hour makes the sweeper too slow to notice anything.
+var hour = Timeouts{Head: time.Hour, Idle: time.Hour, BodyIdle: time.Hour, BodyGrace: time.Hour, Write: time.Hour, Linger: time.Hour}
 
 // halfPipe is net.Pipe with a sending half that can be closed, as TCP has it.
 type halfPipe struct {
