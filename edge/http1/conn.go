@@ -39,16 +39,17 @@ type conn struct {
 	served int     // requests so far
 
 	// Of the present exchange:
-	busy      bool // it is with the dispatcher
-	closing   bool // the connection ends after it
-	lingering bool // and there may be bytes in flight that a close would answer with RST
-	broken    bool // a message was cut: nothing more is sent, and the client must notice
-	responded bool // the final head has been made
-	unended   bool // and what follows it has not: still so afterwards, if its body panicked
-	expecting bool // the client waits for 100 Continue
-	draining  bool // what is left of the request body is read for nobody
-	apart     bool // the request body is read on another goroutine
-	headAt    int  // where in work.out the final head starts, while it is there
+	busy      bool        // it is with the dispatcher
+	closing   bool        // the connection ends after it
+	lingering bool        // and there may be bytes in flight that a close would answer with RST
+	broken    bool        // a message was cut: nothing more is sent, and the client must notice
+	responded bool        // the final head has been made
+	unended   bool        // and what follows it has not: still so afterwards, if its body panicked
+	expecting bool        // the client waits for 100 Continue
+	draining  bool        // what is left of the request body is read for nobody
+	apart     bool        // the request body is read on another goroutine
+	ended     atomic.Bool // and to its end
+	headAt    int         // where in work.out the final head starts, while it is there
 
 	file sendfile
 	vec  net.Buffers
@@ -294,6 +295,7 @@ func (c *conn) begin(r *exchange.Request, f *framing) {
 	c.bodyGot.Store(0)
 	c.bodyWait.Store(0)
 	c.interruption.Store(nil)
+	c.ended.Store(false)
 }
 
 // finish ends an exchange: its context, and the rest of the request's body.

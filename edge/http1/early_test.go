@@ -21,18 +21,28 @@ func TestEarlyError_SaysThatTheConnectionEnds(t *testing.T) {
 		length string
 		status int
 		closes bool
+		apart  bool
 	}{
-		{"most of it unread", "Content-Length: 1048576", 413, true},
-		{"little of it unread", "Content-Length: 2000", 413, false},
-		{"who knows how much of it unread", "Transfer-Encoding: chunked", 413, true},
-		{"who knows how much, with success", "Transfer-Encoding: chunked", 200, false},
-		{"a success may read on", "Content-Length: 1048576", 200, false},
+		{name: "most of it unread", length: "Content-Length: 1048576", status: 413, closes: true},
+		{name: "most of it unread apart", length: "Content-Length: 1048576", status: 413, closes: true, apart: true},
+		{name: "all of it read apart", length: "Content-Length: 1000", status: 413, closes: false, apart: true},
+		{name: "a success reads on apart", length: "Content-Length: 1048576", status: 200, closes: false, apart: true},
+		{name: "little of it unread", length: "Content-Length: 2000", status: 413, closes: false},
+		{name: "who knows how much of it unread", length: "Transfer-Encoding: chunked", status: 413, closes: true},
+		{name: "who knows how much, with success", length: "Transfer-Encoding: chunked", status: 200, closes: false},
+		{name: "a success may read on", length: "Content-Length: 1048576", status: 200, closes: false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, Options{Dispatcher: edge{handle: func(r *exchange.Request) (*exchange.Response, error) {
+				if tt.apart {
+					r.ReadApart()
+				}
 				if _, err := io.ReadFull(r.Body, make([]byte, 1000)); err != nil {
 					t.Error(err)
+				}
+				if tt.length == "Content-Length: 1000" {
+					io.Copy(io.Discard, r.Body)
 				}
 				return r.NewResponse(tt.status), nil
 			}}})

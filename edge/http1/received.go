@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"io"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
@@ -21,8 +22,11 @@ var errInterrupted = errors.New("read request body: interrupted")
 // Read implements exchange.Body.
 func (r *received) Read(p []byte) (int, error) {
 	n, err := r.work.body.Read(p)
-	if err == errInterrupted {
+	switch err {
+	case errInterrupted:
 		err = *r.interruption.Swap(nil)
+	case io.EOF:
+		r.ended.Store(true)
 	}
 	return n, err
 }

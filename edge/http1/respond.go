@@ -85,7 +85,9 @@ func unsent(err error) error { return fmt.Errorf("%w: %w", exchange.ErrUnsent, e
 func (c *conn) decide(p plan, status int) {
 	b := &c.work.body
 	unread := c.expecting
-	if !c.apart { // else how far reading has come is not ours to see
+	if c.apart { // how far reading has come is not ours to see, but whether it has ended
+		unread = unread || status >= 300 && !c.ended.Load()
+	} else {
 		much := b.Len() > drainMax && (c.work.request.Record.Received == 0 || status >= 300) || b.Len() < 0 && status >= 400
 		unread = !b.finished() && (unread || much || b.err != nil && b.err != errBodyClosed)
 	}
