@@ -189,6 +189,9 @@ func readAnswers(c io.Reader) (statuses string) {
 	for {
 		resp, err := http.ReadResponse(r, nil)
 		if err != nil {
+			// Behind the answer to a HEAD nothing makes sense, but more may be on its way:
+			// who leaves now takes back what was asked last.
+			_, _ = io.Copy(io.Discard, r)
 			return statuses
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
