@@ -67,9 +67,12 @@ func (t *fetch) fill(resp *exchange.Response, e *entry, o *object, body exchange
 
 // keepObject puts a complete object into the store.
 func (t *fetch) keepObject(e *entry, o *object) bool {
-	s := t.store
+	s, head := t.store, e.weigh()+nameLength
+	if !s.reserveHead(head) {
+		return false
+	}
 	o.mu.Lock()
-	reserved := o.reserved
+	reserved := o.reserved + head
 	o.reserved = 0 // the entry's from now on
 	e.size, e.body = o.n, o.buf
 	file := o.file
@@ -77,6 +80,7 @@ func (t *fetch) keepObject(e *entry, o *object) bool {
 	if file == nil {
 		e.file = s.disk.name()
 	} else if e.body = nil; !file.commit(e) {
+		s.free(reserved)
 		return false
 	}
 	if len(e.body) >= pinned {

@@ -74,6 +74,9 @@ func (d *disk) close() {
 	}
 }
 
+// nameLength is the most that a name takes in memory.
+const nameLength = 64
+
 // name returns a new name for files, "" if nothing is to be written.
 func (d *disk) name() string {
 	if !d.up() {

@@ -336,6 +336,19 @@ func (s *Store) reserve(n int64) bool {
 		s.mu.Unlock()
 		return false
 	}
+	return s.claim(n)
+}
+
+// reserveHead makes room for what an entry weighs beside its body, which is reserved
+// already. Entries that were put in without would be beyond the limit for as long as
+// all there is is being read.
+func (s *Store) reserveHead(n int64) bool {
+	s.mu.Lock()
+	return s.claim(n)
+}
+
+// claim is the rest of reserve. It unlocks s.
+func (s *Store) claim(n int64) bool {
 	s.arriving += n
 	s.memory += n
 	gone := s.makeRoom(nil)

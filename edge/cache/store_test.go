@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,6 +116,40 @@ func TestStore_CountsWhatSlowClientsHold(t *testing.T) {
 	resp.Body.Close()
 	if got := s.Stats().Memory; got != 0 {
 		t.Errorf("afterwards %d bytes are held", got)
+	}
+}
+
+// An entry weighs more than its body: also where all else that is there is being read,
+// and so cannot make room, the limit holds.
+func TestStore_CountsHeadsOfWhatArrives(t *testing.T) {
+	t.Parallel()
+	const limit = 2 << 20
+	s := newStore(t, StoreOptions{Memory: limit})
+	f, o := newFilter(t, Options{Store: s}), sized()
+	open := func(size int64) *exchange.Response {
+		resp, err := f.Handle(exchangetest.NewRequest("GET", fmt.Sprintf("/?%d", size)), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(resp.Body, make([]byte, size))
+		return resp
+	}
+	first := open(limit / 2)
+	defer first.Body.Close()
+	for settled := false; !settled; settled = s.Stats().Entries == 1 {
+		runtime.Gosched()
+	}
+	size := limit - s.Stats().Memory - 100 // there is room for the body, not for its head
+	second := open(size)
+	for range 2000 { // meanwhile it is put in, or not
+		if got := s.Stats(); got.Memory > limit {
+			t.Fatalf("while both are read: %+v", got)
+		}
+		runtime.Gosched()
+	}
+	second.Body.Close()
+	if got := s.Stats(); got.Memory > limit || got.Entries != 1 {
+		t.Errorf("afterwards: %+v", got)
 	}
 }
 
