@@ -44,6 +44,7 @@ func (snap *Snapshot) begin(r *exchange.Request) {
 func (s *Server) finish(snap *Snapshot, rt *Route, r *exchange.Request, resp *exchange.Response, err error) {
 	s.respond(snap, rt, r, resp, err)
 	r.Record.Took = time.Since(r.Record.Start)
+	s.end(r)
 	for _, o := range snap.Observers {
 		s.observe(o, r)
 	}
@@ -54,6 +55,16 @@ func (s *Server) finish(snap *Snapshot, rt *Route, r *exchange.Request, resp *ex
 	if log != nil {
 		s.observe(log, r)
 	}
+}
+
+// end tells filters that the exchange is over.
+func (s *Server) end(r *exchange.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("the end of an exchange panicked", "err", p, "stack", string(debug.Stack()))
+		}
+	}()
+	r.End()
 }
 
 func (s *Server) observe(o exchange.Observer, r *exchange.Request) {

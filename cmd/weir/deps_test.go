@@ -43,6 +43,20 @@ edge/accesslog:  edge/exchange; github.com/DeRuina/timberjack
 edge/metrics:    edge/exchange
 edge:            edge/exchange edge/route edge/listen edge/http1 edge/nethttp; golang.org/x/net github.com/quic-go/quic-go
 
+sdk/abi/proxywasm:
+sdk/abi/httpwasm:
+
+wasmhost/wasm:
+wasmhost/meter:     wasmhost/wasm
+wasmhost/vm:        wasmhost/meter wasmhost/wasm; github.com/tetratelabs/wazero golang.org/x/sys/unix
+wasmhost/vmtest:    wasmhost/vm wasmhost/wasm
+wasmhost/commons:
+wasmhost/guest:     edge/exchange wasmhost/vm wasmhost/commons
+wasmhost/proxywasm: edge/exchange wasmhost/guest wasmhost/commons wasmhost/vm wasmhost/wasm sdk/abi/proxywasm; github.com/tetratelabs/wazero/api
+wasmhost/httpwasm:  edge/exchange wasmhost/guest wasmhost/vm wasmhost/wasm sdk/abi/httpwasm; github.com/tetratelabs/wazero/api
+wasmhost/cgi:       edge/exchange wasmhost/guest wasmhost/vm wasmhost/wasm
+wasmhost:           edge/exchange wasmhost/guest wasmhost/commons wasmhost/vm wasmhost/wasm wasmhost/proxywasm wasmhost/httpwasm wasmhost/cgi
+
 certs:           ; github.com/smallstep/truststore github.com/fsnotify/fsnotify
 
 cmd/weir/config: ; go.yaml.in/yaml/v4
@@ -50,6 +64,12 @@ cmd/weir:        *; *
 
 edge/attack/clients:
 edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
+
+test: wasmhost/vm:         wasmhost/vmtest
+test: wasmhost/proxywasm:  wasmhost/vmtest edge
+test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/route; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net
+test: wasmhost/cgi:        wasmhost/vmtest edge
+test: wasmhost:            wasmhost/vmtest edge edge/route
 
 test: edge/upstream:       edge
 test: edge/proxy:          edge edge/http1 edge/nethttp edge/route edge/upstream; github.com/quic-go/quic-go golang.org/x/net
@@ -60,7 +80,7 @@ test: edge/attack/clients: ; github.com/quic-go/quic-go
 `
 
 // testOnly lists packages that only tests may import.
-var testOnly = []string{"edge/exchange/exchangetest", "edge/attack", "edge/attack/clients"}
+var testOnly = []string{"wasmhost/vmtest", "edge/exchange/exchangetest", "edge/attack", "edge/attack/clients"}
 
 // banned says what must never be reached from a package, over any number of steps.
 var banned = []struct{ from, module, why string }{
@@ -70,6 +90,8 @@ var banned = []struct{ from, module, why string }{
 	{"edge", "github.com/tetratelabs/wazero", "the edge runs no guests"},
 	{"edge", module + "/cmd", "arrows point down"},
 	{"edge", module + "/certs", "certs is a neighbour, wired by cmd/weir"},
+	{"edge", module + "/wasmhost", "the edge runs no guests"},
+	{"wasmhost", module + "/edge/http1", "of the edge, guests' host knows the seam alone"},
 	{"certs", module + "/edge", "certs knows nobody"},
 	{"cmd/weir/config", module + "/edge", "configuration is plain data"},
 }

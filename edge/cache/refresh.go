@@ -65,6 +65,7 @@ func (t *fetch) run() {
 			t.store.log.Error("refreshing the cache panicked", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
+	defer t.r.End()
 	resp, err := t.lead()
 	if err != nil {
 		return // the next request will see for itself

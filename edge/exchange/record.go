@@ -22,6 +22,8 @@ type Record struct {
 	Attempts int           // requests sent to upstreams, and connections that failed
 	Connect  time.Duration // spent on connecting, in all attempts
 	Waited   time.Duration // from the first attempt to the head of the answer
+	Plugin   string        // that answered itself, or failed; "" if none did
+	Details  string        // what it said about that, one word: "wasm_fail_stream"
 	Cache    string        // what the cache did, as Cache-Status has it: "hit", "fwd=uri-miss"; "" without one
 }
 

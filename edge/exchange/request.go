@@ -62,6 +62,7 @@ type Request struct {
 	own    Response
 	call   *Call // memory that NewCall lends
 	asked  bool  // it has
+	enders []Ender
 }
 
 // Match is what routing found out about a request.
@@ -145,7 +146,8 @@ func (r *Request) Reset(c *Conn, s Stream) {
 	if r.asked {
 		r.call.reset()
 	}
-	*r = Request{Header: r.Header, Trailer: r.Trailer, Body: NoBody, Conn: c, stream: s, own: own, call: r.call}
+	clear(r.enders) // there are none left, unless nobody called End
+	*r = Request{Header: r.Header, Trailer: r.Trailer, Body: NoBody, Conn: c, stream: s, own: own, call: r.call, enders: r.enders[:0]}
 	if c != nil {
 		r.Client = c.Client
 	}

@@ -32,6 +32,7 @@ func (b *breaches) add(format string, args ...any) {
 func run(h exchange.Handler, r *exchange.Request, how reading) (*Result, []error) {
 	rec := r.Stream().(*Recorder)
 	b := &breaches{about: r.Method + " " + r.Target}
+	defer r.End()
 	resp, err := h.Handle(r)
 	if err != nil {
 		checkFailure(b, resp, err)

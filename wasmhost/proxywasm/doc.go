@@ -1,0 +1,2 @@
+// Package proxywasm runs guests that speak Proxy-Wasm.
+package proxywasm

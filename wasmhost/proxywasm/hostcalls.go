@@ -1,0 +1,23 @@
+package proxywasm
+
+import (
+	gocontext "context"
+
+	"github.com/tetratelabs/wazero/api"
+
+	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
+	"github.com/weirproxy/weir/wasmhost/vm"
+)
+
+// hostcall is one host function. Its arguments are the stack's slots, of which only the
+// lower halves of 32-bit values mean anything: use u32.
+type hostcall func(i *instance, a []uint64) abi.Status
+
+func u32(v uint64) uint32 { return uint32(v) }
+
+// wrap makes what the engine calls of a host function.
+func wrap(f hostcall) api.GoModuleFunc {
+	return func(ctx gocontext.Context, _ api.Module, stack []uint64) {
+		stack[0] = uint64(f(vm.InstanceOf(ctx).State.(*instance), stack))
+	}
+}

@@ -1,0 +1,16 @@
+// Package vm drives the engine that runs guests: programs are compiled once, instances
+// are made of them, called under budgets, and thrown away when they fail.
+//
+//	Engine    process life: the compilation cache
+//	Program   one content, compiled once however many plugins use it
+//	Instance  one memory; entered by one caller at a time
+//	Pool      instances of which each serves one request at a time
+//
+// What guests are bounded by is Limits. What ended one is a *Trap, and an instance that
+// trapped is never entered again: Call says so, and whoever owns it closes it and makes
+// a new one.
+//
+// Host functions are stack-style [api.GoModuleFunc] and find the instance that calls
+// them with InstanceOf. They must take arguments as uint32(stack[i]): the upper halves
+// of slots hold anything.
+package vm

@@ -1,0 +1,59 @@
+package vm
+
+import "time"
+
+// Limits bound an instance. The zero value of a field means the default behind it.
+type Limits struct {
+	Memory int64 // bytes of linear memory; 64 MiB
+	// CPU is for one call into the guest, Request for all calls of one request. They
+	// are counted as fuel, of which a guest burns one unit per instruction: a
+	// millisecond is a million units, on any machine and under any load. 20 ms, 100 ms.
+	CPU, Request time.Duration
+	// Start is as CPU, for starting an instance and configuring it; 5 s.
+	Start time.Duration
+	// Wall bounds one call by the clock, sleeping and waiting host functions included; 1 s.
+	Wall time.Duration
+	// Instances is how many may live at a time: of a pool, 64; of a shard, one for
+	// each processor.
+	Instances int
+	// Queue is how long a request waits for an instance; 1 s.
+	Queue time.Duration
+	// Body is how many bytes of a body are held for a guest that wants it whole; 1 MiB.
+	Body int64
+	// Logs is how many lines a second an instance may log; 100. More are counted.
+	Logs int
+	// Calls is how many calls out may be in flight for one instance; 64.
+	Calls int
+}
+
+// fuel returns how much of it stands for d.
+func fuel(d time.Duration) int64 { return int64(d / time.Millisecond * fuelPerMilli) }
+
+const fuelPerMilli = 1_000_000
+
+// WithDefaults returns l with its zero fields filled in.
+func (l Limits) WithDefaults() Limits {
+	or := func(d *time.Duration, n time.Duration) {
+		if *d == 0 {
+			*d = n
+		}
+	}
+	or(&l.CPU, 20*time.Millisecond)
+	or(&l.Request, 100*time.Millisecond)
+	or(&l.Start, 5*time.Second)
+	or(&l.Wall, time.Second)
+	or(&l.Queue, time.Second)
+	if l.Memory == 0 {
+		l.Memory = 64 << 20
+	}
+	if l.Body == 0 {
+		l.Body = 1 << 20
+	}
+	if l.Logs == 0 {
+		l.Logs = 100
+	}
+	if l.Calls == 0 {
+		l.Calls = 64
+	}
+	return l
+}
