@@ -1,7 +1,7 @@
 package proxywasm
 
 import (
-	gocontext "context"
+	"context"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -17,7 +17,7 @@ func u32(v uint64) uint32 { return uint32(v) }
 
 // wrap makes what the engine calls of a host function.
 func wrap(f hostcall) api.GoModuleFunc {
-	return func(ctx gocontext.Context, _ api.Module, stack []uint64) {
+	return func(ctx context.Context, _ api.Module, stack []uint64) {
 		stack[0] = uint64(f(vm.InstanceOf(ctx).State.(*instance), stack))
 	}
 }

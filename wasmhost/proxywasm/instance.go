@@ -17,18 +17,18 @@ type instance struct {
 	malloc *vm.Func
 
 	nextID   uint32 // of contexts; never reused, never 0
-	contexts map[uint32]*context
+	contexts map[uint32]*guestContext
 	// effective is the context that host functions speak of: the one whose callback is
 	// running, unless the guest has chosen another.
-	effective *context
+	effective *guestContext
 	// later is what host functions asked for that must not be done before the guest's
 	// callback has returned: going on, replying, closing, answering calls that failed at
 	// once.
 	later []func()
 }
 
-// context is a root or a stream, as guests number them.
-type context struct {
+// guestContext is a root or a stream, as guests number them.
+type guestContext struct {
 	id     uint32
 	root   *root
 	stream *stream // nil: the root's own
@@ -36,13 +36,13 @@ type context struct {
 
 // root is a plugin's use on one instance: its configuration, timer, calls out.
 type root struct {
-	context
+	guestContext
 	use guest.Use
 }
 
 // stream is one exchange on one instance.
 type stream struct {
-	context
+	guestContext
 }
 
 // hold takes the instance; drop gives it back, when what was asked for later is done.
@@ -58,7 +58,7 @@ func (i *instance) drop() {
 }
 
 // enter calls a callback of c, with c the effective context.
-func (i *instance) enter(c *context, b *vm.Budget, f *vm.Func, args ...uint64) (uint64, error) {
+func (i *instance) enter(c *guestContext, b *vm.Budget, f *vm.Func, args ...uint64) (uint64, error) {
 	before := i.effective
 	i.effective = c
 	v, err := i.vm.Call(f, b, args...)
