@@ -2,20 +2,25 @@ package wasmhost
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/wasmhost/commons"
 	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
 // Options say how a Host is made.
 type Options struct {
-	Log      *slog.Logger
-	CacheDir string // where compiled code is kept; "": nowhere
+	Log      *slog.Logger // nil: nowhere
+	CacheDir string       // where compiled code is kept; "": nowhere
 	// Upstream finds a pool by its name in the configuration, or makes one for an origin
-	// ("https://api.example.com") that a plugin's grants list.
+	// ("https://api.example.com") that a plugin's grants list. It is asked anew for each
+	// call, since pools may change while a plugin lives on.
 	Upstream func(target string) (guest.Upstream, error)
 }
 
@@ -31,46 +36,94 @@ type Settings struct {
 	VMID        string
 	Config      []byte // of the VM
 	HoldHeaders bool
+	Args        []string // of a command, after its name
 	Grants      Grants
-}
-
-// Grants are what a guest may reach.
-type Grants struct {
-	Env       [][2]string
-	Files     []guest.Mount
-	Upstreams []string // names of pools
-	URLs      []string // origins: https://api.example.com
 }
 
 // Host has all plugins of the process. It is safe for concurrent use. Close ends it, when
 // all plugins have been closed.
-type Host struct{}
+type Host struct {
+	o      Options
+	engine *vm.Engine
+	spaces commons.Spaces
+	abis   []abi
 
-// Plugin is a module that is ready to be used. Close gives it back; what was made of it is
-// not used any longer then.
-type Plugin struct{}
+	mu      sync.Mutex
+	plugins map[string]*shared // by key
+}
 
 // New returns a host. It fails where guests cannot be compiled.
-func New(o Options) (*Host, error) { return &Host{}, nil }
+func New(o Options) (*Host, error) { return newHost(o, abis) }
+
+func newHost(o Options, abis []abi) (*Host, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	engine, err := vm.NewEngine(vm.Options{CacheDir: o.CacheDir, Log: o.Log})
+	if err != nil {
+		return nil, fmt.Errorf("start wasm engine: %w", err)
+	}
+	return &Host{o: o, engine: engine, abis: abis, plugins: map[string]*shared{}}, nil
+}
 
 // Open returns the plugin for a module's content. It compiles the module if no plugin has
 // that content, and starts a first instance, so that what is wrong is known now. The
-// error says what was found, what was looked for, and how to build it right.
-func (h *Host) Open(ctx context.Context, code []byte, s Settings) (*Plugin, error) { return nil, nil }
-
-// Filter returns a filter for one place where the plugin is used, and what gives it back
-// when no exchange uses it any longer. It fails if the guest refuses that configuration.
-func (p *Plugin) Filter(ctx context.Context, u guest.Use) (exchange.Filter, func(), error) {
-	return nil, nil, nil
+// error says what was found, what was looked for, and how to build it right. ctx bounds
+// the starting alone. Whoever gets the plugin closes it.
+func (h *Host) Open(ctx context.Context, code []byte, s Settings) (*Plugin, error) {
+	key, err := keyOf(code, s)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		p, first := h.hold(key)
+		if first {
+			p.open(ctx, code, s)
+		} else {
+			select {
+			case <-p.ready:
+			case <-ctx.Done():
+				h.release(p)
+				return nil, fmt.Errorf("open plugin %s: %w", s.Name, context.Cause(ctx))
+			}
+		}
+		if p.err == nil {
+			return &Plugin{shared: p}, nil
+		}
+		h.release(p)
+		// That somebody else gave up says nothing about the module.
+		if first || !p.abandoned || ctx.Err() != nil {
+			return nil, fmt.Errorf("open plugin %s: %w", s.Name, p.err)
+		}
+	}
 }
 
-// Handler returns a handler, as Filter does: the module answers requests.
-func (p *Plugin) Handler(ctx context.Context, u guest.Use) (exchange.Handler, func(), error) {
-	return nil, nil, nil
+// hold returns the plugin of that key for one more user, who is the first, and opens it,
+// or waits until it is ready.
+func (h *Host) hold(key string) (p *shared, first bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p = h.plugins[key]; p == nil {
+		p = &shared{host: h, key: key, ready: make(chan struct{})}
+		h.plugins[key], first = p, true
+	}
+	p.users++
+	return p, first
 }
 
-// Close gives p back.
-func (p *Plugin) Close() {}
+// release gives p back, and ends it with its last user.
+func (h *Host) release(p *shared) {
+	h.mu.Lock()
+	p.users--
+	last := p.users == 0
+	if h.plugins[p.key] == p && (last || p.failed()) {
+		delete(h.plugins, p.key)
+	}
+	h.mu.Unlock()
+	if last {
+		p.end()
+	}
+}
 
 // Close ends the host.
 func (h *Host) Close() {}
@@ -79,8 +132,31 @@ func (h *Host) Close() {}
 type Status struct {
 	Name, ABI, Hash string
 	Started         time.Time
+	Users           int // snapshots and their places that have it open
 	Counters        *guest.Counters
 }
 
-// Status lists all plugins.
-func (h *Host) Status() []Status { return nil }
+// Status lists all plugins that are ready, by name, and the older first.
+func (h *Host) Status() []Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []Status
+	for _, p := range h.plugins {
+		if p.isReady() {
+			list = append(list, Status{p.plugin.Name, p.abi.name, p.program.Hash, p.started, p.users, &p.plugin.Counters})
+		}
+	}
+	slices.SortFunc(list, func(a, b Status) int {
+		if n := strings.Compare(a.Name, b.Name); n != 0 {
+			return n
+		}
+		return a.Started.Compare(b.Started)
+	})
+	return list
+}
+
+// Stats counts what the engine holds.
+func (h *Host) Stats() vm.Stats { return h.engine.Stats() }
+
+// Metrics lists what guests count themselves.
+func (h *Host) Metrics() []commons.Metric { return h.spaces.Metrics() }

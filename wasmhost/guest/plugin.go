@@ -18,8 +18,11 @@ type Plugin struct {
 	// Open lets requests pass without the filter when a guest fails before it has
 	// changed anything. Else they fail.
 	Open bool
-	Log  *slog.Logger
-	Env  [][2]string // names and values
+	// Fresh gives each request an instance that served no other.
+	Fresh bool
+	Log   *slog.Logger
+	Env   [][2]string // names and values
+	Args  []string    // of a command, after its name
 	// Files are directories that guests may read, and write where they say so.
 	Files []Mount
 
