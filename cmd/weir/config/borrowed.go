@@ -30,6 +30,18 @@ var borrowed = map[string]string{
 	"websocket": "nothing is needed: WebSocket passes by itself, unless upgrade: false forbids it", "websockets": "nothing is needed: WebSocket passes by itself, unless upgrade: false forbids it",
 	"flushinterval": "nothing is needed: bodies stream as they come, unless buffer: says otherwise", "proxybuffering": "nothing is needed: bodies stream as they come, unless buffer: says otherwise",
 
+	"wasm": "write filters: [FILE], or module: FILE", "plugin": "write filters: [NAME or FILE]", "middlewares": "write filters: [NAME or FILE]", "middleware": "write filters: [NAME or FILE]", "httpfilters": "write filters: [NAME or FILE]", "wasmfilters": "write filters: [NAME or FILE]", "filter": "write filters: [NAME or FILE]",
+	"experimental": "write plugins: {NAME: {wasm: FILE}}", "wasmplugins": "write plugins: {NAME: {wasm: FILE}}", "modules": "write plugins: {NAME: {wasm: FILE}}, or module: FILE in a site",
+	"plugin configuration": "write config: …", "plugin pluginconfig": "write config: …", "plugin settings": "write config: …", "plugin args": "write config: …", "filter configuration": "write config: …", "plugin vmconfiguration": "write vm_config: …",
+	"plugin failopen": "write on_error: open", "plugin failurepolicy": "write on_error: open, or closed", "plugin failpolicy": "write on_error: open, or closed",
+	"plugin code": "write wasm: FILE", "plugin file": "write wasm: FILE", "plugin path": "write wasm: FILE", "plugin filename": "write wasm: FILE", "plugin modulename": "write wasm: FILE", "plugin module": "write wasm: FILE", "plugin local": "write wasm: FILE",
+	"plugin url": "write wasm: FILE; modules are files of this machine", "plugin image": "write wasm: FILE; modules are files of this machine", "plugin name": "write use: NAME, or the name as key under plugins", "filter name": "write use: NAME",
+	"plugin rootcontext": "write root_id: ID", "plugin phase": "order filters by their place in the list", "plugin priority": "order filters by their place in the list", "plugin runtime": "nothing is needed: there is one runtime",
+	"plugin allowonheadersstopiteration": "write hold_headers: true", "plugin env": "write grants: {env: {NAME: value}}", "plugin environmentvariables": "write grants: {env: {NAME: value}}", "plugin environ": "write grants: {env: {NAME: value}}",
+	"plugin mounts": "write grants: {files: [/srv/data:/data]}", "plugin files": "write grants: {files: [/srv/data:/data]}", "plugin upstreams": "write grants: {upstreams: [NAME]}", "plugin clusters": "write grants: {upstreams: [NAME]}",
+	"plugin memory": "write limits: {memory: 32MiB}", "plugin cpu": "write limits: {cpu: 20ms}", "plugin timeout": "write limits: {wall: 1s}", "plugin poolsize": "write limits: {instances: 16}", "pluginlimits timeout": "write wall: 1s", "pluginlimits poolsize": "write instances: 16", "pluginlimits fuel": "write cpu: 20ms: a million units of fuel are a millisecond", "pluginlimits memorylimit": "write memory: 32MiB",
+	"cgibin": "write cgi: /cgi-bin", "scriptalias": "write cgi: /cgi-bin", "fastcgi": "write cgi: /cgi-bin for programs in WebAssembly; weir runs no others",
+
 	"clientmaxbodysize": "write limits: {body: 10MiB}", "maxbodysize": "write limits: {body: 10MiB}", "bodylimit": "write limits: {body: 10MiB}", "requestbody": "write limits: {body: 10MiB}", "maxrequestbodybytes": "write limits: {body: 10MiB}",
 	"proxycachevalid": "write cache: {ttl: 1m}", "proxycache": "write cache: true", "setrealipfrom": "write trusted_proxies: [10.0.0.0/8]", "forwardedheaders": "write trusted_proxies: [10.0.0.0/8]",
 }

@@ -59,6 +59,10 @@ type Config struct {
 	Trusted TrustedProxies
 	// Upstreams are pools that Proxy.Upstream and others name, in the order of the file.
 	Upstreams []*Pool
+	// Plugins are what PluginUse.Name names, in the order of the file.
+	Plugins []*Plugin
+	// Filters hold for every site, outside of its own.
+	Filters []PluginUse
 	// Sites in the order of the file.
 	Sites []*Site
 

@@ -75,7 +75,7 @@ sites:
     rooot: ./public
     compress: yes
   api.example.com:
-    module: ./app.wasm
+    modul: ./app.wasm
   app.example.com:
     root: ./app
     redirect: https://example.com

@@ -150,7 +150,7 @@ func (o object[T]) has(key string) bool {
 }
 
 // comesLater names what the design of weir has and this version has not.
-var comesLater = [...]string{"module", "filters", "plugins", "store", "acme"}
+var comesLater = [...]string{"store", "acme"}
 
 // failUnknown reports a key and gives the one that was probably meant, or "".
 func (o object[T]) failUnknown(r *reader, key *yaml.Node) string {

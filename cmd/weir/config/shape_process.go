@@ -44,6 +44,8 @@ var configShape = object[Config]{
 		quiet(at("cache", "Where responses are kept, and whether they are on sites that say nothing of it: true, false or a mapping.", storeShape, func(c *Config) *CacheStore { return &c.Cache })),
 		quiet(at("trusted_proxies", "Proxies before weir that are believed who the client is: private, loopback, cloudflare, fastly, unix, 10.0.0.0/8.", trustedShape, func(c *Config) *TrustedProxies { return &c.Trusted })),
 		quiet(at("upstreams", "Upstreams by name, for proxies that share one.", upstreamsShape, func(c *Config) *[]*Pool { return &c.Upstreams })),
+		quiet(at("plugins", "Plugins by name: modules of WebAssembly, for filters and modules.", pluginsShape, func(c *Config) *[]*Plugin { return &c.Plugins })),
+		quiet(at("filters", "Plugins that every request passes through, outermost first, before those of its site.", filtersShape, func(c *Config) *[]PluginUse { return &c.Filters })),
 		at("errors", "Error pages of every site.", errorsShape, func(c *Config) *[]ErrorPage { return &c.Errors }),
 		at("snippets", "Named mappings that sites, routes and what they hold can import.", snippetsShape, func(*Config) *struct{} { return new(struct{}) }),
 		required(at("sites", "Sites by host name: example.com, *.example.com, default, or several names with commas.", sitesShape, func(c *Config) *[]*Site { return &c.Sites })),

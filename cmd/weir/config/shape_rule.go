@@ -23,9 +23,11 @@ var ruleFields = []field[Rule]{
 	quiet(at("compress", "Compression on the fly: true, false or options. Switch it off for pages that hold a secret and repeat what their caller sent (the BREACH attack).", ptr(compressShape), func(v *Rule) **Compress { return &v.Compress })),
 	quiet(at("cache", "Keep responses and answer with them: true, false or options.", ptr(cacheShape), func(v *Rule) **Cache { return &v.Cache })),
 	quiet(at("errors", "Error pages, by status or class: 404, 5xx.", errorsShape, func(v *Rule) *[]ErrorPage { return &v.Errors })),
+	quiet(at("filters", "Plugins that requests pass through, outermost first: names, files of modules, or mappings. In a site, they hold for its routes too.", filtersShape, func(v *Rule) *[]PluginUse { return &v.Filters })),
 	quiet(at("rewrite", "Change the path before the request is answered.", ptr(rewriteShape), func(v *Rule) **Rewrite { return &v.Rewrite })),
 	quiet(at("root", "Serve the files of a directory.", ptr(staticShape), func(v *Rule) **Static { return &v.Root })),
 	quiet(at("proxy", "Pass requests on: to an address, several, or as a mapping says.", ptr(proxyShape), func(v *Rule) **Proxy { return &v.Proxy })),
+	quiet(at("module", "A module of WebAssembly answers: its file, the name of a plugin, or a mapping.", ptr(useShape), func(v *Rule) **PluginUse { return &v.Module })),
 	quiet(at("redirect", "Send clients to another address.", ptr(redirectShape), func(v *Rule) **Redirect { return &v.Redirect })),
 	quiet(at("respond", "Answer with a status or text.", ptr(respondShape), func(v *Rule) **Respond { return &v.Respond })),
 }
@@ -46,11 +48,11 @@ var routeShape = object[Route]{
 }.shape()
 
 // actionKeys are the ways to answer.
-var actionKeys = []string{"root", "proxy", "redirect", "respond"}
+var actionKeys = []string{"root", "proxy", "module", "redirect", "respond"}
 
 // HasAction tells whether a rule answers by itself.
 func (v *Rule) HasAction() bool {
-	return v.Root != nil || v.Proxy != nil || v.Redirect != nil || v.Respond != nil
+	return v.Root != nil || v.Proxy != nil || v.Module != nil || v.Redirect != nil || v.Respond != nil
 }
 
 // checkActions insists on exactly one way to answer, or none if mayLack.
@@ -64,12 +66,12 @@ func checkActions(r *reader, n *yaml.Node, what string, v *Rule, mayLack bool) {
 	slices.SortFunc(found, func(a, b *yaml.Node) int { return a.Line - b.Line })
 	switch {
 	case len(found) > 1:
-		r.fail(found[1], "keep one, or move the other into a route of its own", "a %s has exactly one of root, proxy, redirect and respond; this one has %s in line %d already", what, found[0].Value, found[0].Line)
+		r.fail(found[1], "keep one, or move the other into a route of its own", "a %s has exactly one of root, proxy, module, redirect and respond; this one has %s in line %d already", what, found[0].Value, found[0].Line)
 	case len(found) == 0 && !mayLack && !misspelled(n):
 		if what == "site" {
-			what = "site needs one of root, proxy, redirect and respond, or routes"
+			what = "site needs one of root, proxy, module, redirect and respond, or routes"
 		} else {
-			what += " needs one of root, proxy, redirect and respond"
+			what += " needs one of root, proxy, module, redirect and respond"
 		}
 		r.report(r.here, keyWidth(r), "a "+what, "for files, write root: ./public; to pass requests on, proxy: 127.0.0.1:9000")
 	}

@@ -188,6 +188,7 @@ func checkConfig(r *reader, n *yaml.Node, c *Config) {
 		checkPlain(r, c)
 	}
 	checkUse(r, c)
+	checkPlugins(r, c)
 	first := make(map[string]Pos, len(c.Sites))
 	for _, s := range c.Sites {
 		for _, h := range s.Hosts {

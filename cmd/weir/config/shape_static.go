@@ -22,6 +22,7 @@ var staticOptions = []field[Static]{
 	at("symlinks", "inside: follow them within the directory; deny: do not follow them.", word("inside", "deny"), func(v *Static) *string { return &v.Symlinks }),
 	at("mime", "Media types by the end of file names: .md: text/markdown.", mimeShape, func(v *Static) *[]MIMEType { return &v.MIME }),
 	at("attachment", "Files for browsers to save instead of showing them: *.zip.", list(fileGlob), func(v *Static) *[]string { return &v.Attachment }),
+	at("cgi", "Paths whose .wasm files are CGI programs to run: /cgi-bin.", ptr(cgiShape), func(v *Static) **CGI { return &v.CGI }),
 	at("cache_control", "How long clients keep files: none, revalidate, immutable, a duration; or such by file name.", cacheControlShape, func(v *Static) *[]CacheControl { return &v.CacheControl }),
 }
 

@@ -36,7 +36,7 @@ type CA struct {
 // Site is what some host names answer.
 //
 // Its Rule answers requests that none of Routes matches, and need have no action
-// when there are routes. Deny, Headers and Limits of a site hold for its routes too,
+// when there are routes. Deny, Headers, Filters and Limits of a site hold for its routes too,
 // outside of theirs; Compress and Cache where the route has none; Errors after the route's.
 // Args, Params, Rewrite and the action are the site's own.
 type Site struct {
@@ -67,8 +67,8 @@ type Route struct {
 	Match Match
 }
 
-// Rule is what a site and a route have in common. Of Root, Proxy, Redirect and
-// Respond at most one is set, in a route exactly one.
+// Rule is what a site and a route have in common. Of Root, Proxy, Module,
+// Redirect and Respond at most one is set, in a route exactly one.
 type Rule struct {
 	Pos  Pos
 	Name string
@@ -86,9 +86,11 @@ type Rule struct {
 
 	Root     *Static
 	Proxy    *Proxy
+	Module   *PluginUse
 	Redirect *Redirect
 	Respond  *Respond
 
+	Filters  []PluginUse // plugins, outermost first
 	Rewrite  *Rewrite
 	Headers  *Headers
 	Deny     []Deny
@@ -161,6 +163,7 @@ type Static struct {
 	MIME          []MIMEType     // on top of the built-in table
 	Attachment    []string       // globs
 	CacheControl  []CacheControl // the first that matches holds
+	CGI           *CGI           // nil: no file is a program
 }
 
 // MIMEType is the media type of files by the end of their name.
