@@ -51,6 +51,7 @@ wasmhost/meter:     wasmhost/wasm
 wasmhost/vm:        wasmhost/meter wasmhost/wasm; github.com/tetratelabs/wazero golang.org/x/sys/unix
 wasmhost/vmtest:    wasmhost/vm wasmhost/wasm
 wasmhost/commons:
+wasmhost/corpus:
 wasmhost/guest:     edge/exchange wasmhost/vm wasmhost/commons
 wasmhost/proxywasm: edge/exchange wasmhost/guest wasmhost/commons wasmhost/vm wasmhost/wasm sdk/abi/proxywasm; github.com/tetratelabs/wazero/api
 wasmhost/httpwasm:  edge/exchange wasmhost/guest wasmhost/vm wasmhost/wasm sdk/abi/httpwasm; github.com/tetratelabs/wazero/api
@@ -65,6 +66,7 @@ cmd/weir:        *; *
 edge/attack/clients:
 edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
 
+test: wasmhost/corpus:     wasmhost/wasm
 test: wasmhost/vm:         wasmhost/vmtest
 test: wasmhost/proxywasm:  wasmhost/vmtest edge
 test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/route; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net
@@ -80,7 +82,7 @@ test: edge/attack/clients: ; github.com/quic-go/quic-go
 `
 
 // testOnly lists packages that only tests may import.
-var testOnly = []string{"wasmhost/vmtest", "edge/exchange/exchangetest", "edge/attack", "edge/attack/clients"}
+var testOnly = []string{"wasmhost/vmtest", "wasmhost/corpus", "edge/exchange/exchangetest", "edge/attack", "edge/attack/clients"}
 
 // banned says what must never be reached from a package, over any number of steps.
 var banned = []struct{ from, module, why string }{
