@@ -85,9 +85,16 @@ type Limits struct {
 type Module struct {
 	Imports   []Import
 	Exports   []Export
-	Memory    *Limits // the module's own or imported one; nil: it has none
-	Functions int     // defined in the module
-	Size      int     // bytes
+	Memory    *Limits  // the module's own or imported one; nil: it has none
+	Tables    []Limits // imported ones first
+	Start     *uint32  // the function that instantiation calls; nil: none
+	Functions int      // defined in the module
+	Size      int      // bytes
+	Name      string   // as its name section says
+	Producers []Producer
+	Features  []string // that its target_features section says it uses
+	Custom    []string // names of all custom sections
+	GoBuild   bool     // it has the section that the Go linker leaves
 }
 
 // Export returns the export called name, or nil.

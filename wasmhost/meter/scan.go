@@ -1,0 +1,353 @@
+package meter
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weirproxy/weir/wasmhost/wasm"
+)
+
+// maxLocals is how many locals, parameters included, a function may have.
+const maxLocals = 49_999 // one less than the engine's, for the counter
+
+// edit is a place in a function's body where something is to be put in, or put in the
+// place of what is there.
+type edit struct {
+	at    uint32 // in the code section
+	n     uint32 // cost, function, or depth of the return
+	payer int32  // of a segment: the edit that pays for it; its own index if it does
+	kind  kind
+	skip  uint8 // bytes that are replaced
+	extra uint8 // what it pays for others
+}
+
+type kind uint8
+
+const (
+	segment kind = iota
+	loopHead
+	toCall
+	toIndirect
+	toFunc
+	toReturn
+	bytesOf   // a bulk operation on memory; its length is on the stack
+	entriesOf // on tables
+)
+
+// function is what the scan of one body finds.
+type function struct {
+	code        [2]uint32 // from, to: instructions in the code section
+	locals      [2]uint32 // from, to: declarations of locals there
+	first, last int32     // edits; the first is the entry's segment
+	typ         uint32
+	groups      uint32 // of declared locals
+	vars        uint32 // parameters and locals
+	size        uint32 // instructions
+	counts      bool   // in a local
+	calls       bool
+	indirect    bool
+	deep        bool   // counts its stack
+	weight      uint32 // bytes of stack, by estimate
+	chain       uint32 // bytes of stack that it and what it calls take uncounted
+}
+
+// pays is how much a segment pays for others at most.
+const pays = 32
+
+type scope struct {
+	op      form
+	segment int32 // that was under way when it was opened
+}
+
+// scanner reads function bodies.
+type scanner struct {
+	wasm.Reader
+	m      *module
+	edits  []edit
+	scopes []scope
+	f      *function
+	now    int32 // the segment under way
+	above  int32 // who may pay for it
+	cost   uint32
+	dead   bool // it is never reached
+}
+
+// function reads one body whose size has been read.
+func (s *scanner) function(f *function, stop int) {
+	s.f = f
+	f.locals[0] = uint32(s.At())
+	f.groups = s.Uint32()
+	start := s.At()
+	vars := uint64(s.m.types[f.typ].params)
+	for n := f.groups; n > 0 && s.Err() == nil; n-- {
+		vars += uint64(s.Uint32())
+		s.Value()
+		if vars > maxLocals {
+			s.Fail(fmt.Errorf("function %d has more than %d locals", s.m.number(f), maxLocals))
+		}
+	}
+	f.locals[0], f.locals[1] = uint32(start), uint32(s.At())
+	f.vars = uint32(vars)
+	f.code[0] = uint32(s.At())
+	f.first = int32(len(s.edits))
+	s.scopes = append(s.scopes[:0], scope{block, f.first})
+	s.open(segment, f.first)
+	for s.At() < stop && len(s.scopes) > 0 {
+		s.instruction()
+	}
+	if s.Err() == nil && (s.At() != stop || len(s.scopes) > 0) {
+		s.Fail(fmt.Errorf("function %d does not end where it should", s.m.number(f)))
+	}
+	f.code[1], f.last = uint32(s.At()), int32(len(s.edits))
+}
+
+// open begins a segment for which above may pay.
+func (s *scanner) open(k kind, above int32) {
+	s.now, s.above, s.dead = int32(len(s.edits)), above, false
+	s.edits = append(s.edits, edit{at: uint32(s.At()), kind: k, payer: s.now})
+}
+
+// close ends the segment under way, and finds out who pays for it.
+func (s *scanner) close() {
+	cost := s.cost
+	s.f.size += cost
+	s.cost = 0
+	if s.dead {
+		cost = 0
+	}
+	e, above := &s.edits[s.now], &s.edits[s.above]
+	switch {
+	case e.kind == loopHead:
+		e.n = max(cost, 1)
+	case s.now == s.f.first:
+		e.n = cost
+	case cost == 0:
+		e.payer = s.above
+	case cost+uint32(above.extra) <= pays:
+		above.extra += uint8(cost)
+		above.n += cost
+		e.payer = s.above
+	default:
+		e.n = cost
+		s.f.counts = true
+	}
+}
+
+func (s *scanner) mark(k kind, at int, n uint32, skip bool) {
+	e := edit{at: uint32(at), n: n, kind: k}
+	if skip {
+		e.skip = uint8(s.At() - at)
+	}
+	s.edits = append(s.edits, e)
+}
+
+// label reads a label, and checks that it is one.
+func (s *scanner) label() {
+	if s.Uint32() >= uint32(len(s.scopes)) {
+		s.Fail(errors.New("a branch goes nowhere"))
+	}
+}
+
+// below reads an index, and checks that it is below n: what a module must not reach
+// becomes reachable where something is added at the end.
+func (s *scanner) below(n int, what string) uint32 {
+	i := s.Uint32()
+	if uint64(i) >= uint64(n) {
+		s.Fail(fmt.Errorf("there is no %s %d", what, i))
+	}
+	return i
+}
+
+func (s *scanner) instruction() {
+	at := s.At()
+	o := opOf(s.Byte())
+	s.cost += uint32(o.cost)
+	switch o.form {
+	case plain:
+	case local:
+		s.below(int(s.f.vars), "local")
+	case const32:
+		s.Int64(32)
+	case const64:
+		s.Int64(64)
+	case memory:
+		s.address()
+	case global:
+		s.below(s.m.globals, "global")
+	case call:
+		callee := s.below(s.m.functions, "function")
+		s.f.calls = true
+		s.mark(toCall, at, callee, true)
+	case indirect:
+		s.below(len(s.m.types), "type")
+		s.Uint32()
+		s.f.indirect, s.f.calls = true, true
+		s.mark(toIndirect, at, 0, false)
+	case refFunc:
+		s.mark(toFunc, at, s.below(s.m.functions, "function"), true)
+	case index:
+		s.Uint32()
+	case zero:
+		s.Byte()
+	case float32:
+		s.Take(4)
+	case float64:
+		s.Take(8)
+	case types:
+		for n := s.Count(1); n > 0; n-- {
+			s.Value()
+		}
+	case refType:
+		s.Value()
+	case prefixed:
+		s.bulk(at)
+	case vector:
+		s.simd()
+	default:
+		s.control(at, o.form)
+	}
+}
+
+func (s *scanner) address() {
+	if s.Uint32() >= 64 {
+		s.Fail(wasm.Uses(wasm.MultiMemory))
+	}
+	s.Uint32()
+}
+
+// control reads what begins and ends segments.
+func (s *scanner) control(at int, f form) {
+	switch f {
+	case block:
+		s.blockType()
+		s.scopes = append(s.scopes, scope{f, s.now})
+	case loop:
+		s.blockType()
+		s.scopes = append(s.scopes, scope{f, s.now})
+		s.close()
+		s.f.counts = true
+		s.open(loopHead, s.now)
+	case ifelse:
+		s.blockType()
+		s.scopes = append(s.scopes, scope{f, s.now})
+		s.next()
+	case elseArm:
+		top := &s.scopes[len(s.scopes)-1]
+		if top.op != ifelse {
+			s.Fail(errors.New("else without if"))
+		}
+		top.op = block
+		s.close()
+		s.open(segment, s.edits[top.segment].payer)
+	case end:
+		s.close()
+		top := s.scopes[len(s.scopes)-1]
+		if s.scopes = s.scopes[:len(s.scopes)-1]; len(s.scopes) > 0 {
+			s.open(segment, s.edits[top.segment].payer)
+		}
+	case branchIf:
+		s.label()
+		s.next()
+	case branch:
+		s.label()
+		s.stop()
+	case table:
+		for n := s.Count(1); n >= 0 && s.Err() == nil; n-- {
+			s.label()
+		}
+		s.stop()
+	case leave:
+		s.mark(toReturn, at, uint32(len(s.scopes)-1), true)
+		s.stop()
+	case trap:
+		s.stop()
+	default:
+		s.unsupported(at, f)
+	}
+}
+
+// next begins a segment that the one before goes on to.
+func (s *scanner) next() {
+	s.close()
+	s.open(segment, s.edits[s.now].payer)
+}
+
+// stop begins a segment that nothing goes on to.
+func (s *scanner) stop() {
+	s.next()
+	s.dead = true
+}
+
+func (s *scanner) blockType() {
+	t := s.Int64(33)
+	switch {
+	case t == -64, t <= -1 && t >= -5, t == -16, t == -17:
+	case t < 0:
+		s.Fail(fmt.Errorf("a block is of a type that is not known (%d)", t))
+	case t >= int64(len(s.m.types)):
+		s.Fail(fmt.Errorf("there is no type %d", t))
+	}
+}
+
+func (s *scanner) unsupported(at int, f form) {
+	switch f {
+	case atomic:
+		s.Fail(wasm.Uses(wasm.Threads))
+	case tail:
+		s.Fail(wasm.Uses(wasm.TailCalls))
+	case throwing:
+		s.Fail(wasm.Uses(wasm.Exceptions))
+	case collecting:
+		s.Fail(wasm.Uses(wasm.GarbageCollection))
+	case typedRef:
+		s.Fail(wasm.Uses(wasm.TypedReferences))
+	default:
+		s.Fail(fmt.Errorf("function %d has an unknown instruction 0x%x", s.m.number(s.f), s.Since(at)))
+	}
+}
+
+// bulk reads an instruction of the 0xfc page.
+func (s *scanner) bulk(at int) {
+	code := s.Uint32()
+	switch {
+	case code < memoryInit: // saturating truncation
+	case code == dataDrop, code == elemDrop, code == tableSize:
+		s.Uint32()
+	case code == tableGrow:
+		s.cost += growCost
+		s.Uint32()
+	case code == memoryFill:
+		s.Byte()
+		s.mark(bytesOf, at, 0, false)
+	case code == memoryCopy, code == memoryInit:
+		s.Uint32()
+		s.Byte()
+		s.mark(bytesOf, at, 0, false)
+	case code == tableFill:
+		s.Uint32()
+		s.mark(entriesOf, at, 0, false)
+	case code == tableInit, code == tableCopy:
+		s.Uint32()
+		s.Uint32()
+		s.mark(entriesOf, at, 0, false)
+	default:
+		s.unsupported(at, unknown)
+	}
+}
+
+// simd reads an instruction of the 0xfd page.
+func (s *scanner) simd() {
+	switch code := s.Uint32(); {
+	case code <= 11, code == 92, code == 93:
+		s.address()
+	case code == 12, code == 13:
+		s.Take(16)
+	case code >= 21 && code <= 34:
+		s.Byte()
+	case code >= 84 && code <= 91:
+		s.address()
+		s.Byte()
+	case code > 255:
+		s.Fail(wasm.Uses(wasm.RelaxedSIMD))
+	}
+}
