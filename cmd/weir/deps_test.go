@@ -69,7 +69,7 @@ edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/qui
 test: wasmhost/corpus:     wasmhost/wasm
 test: wasmhost/vm:         wasmhost/vmtest
 test: wasmhost/proxywasm:  wasmhost/vmtest edge
-test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/route; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net
+test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/proxy edge/route edge/upstream; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net github.com/tetratelabs/wazero
 test: wasmhost/cgi:        wasmhost/vmtest edge
 test: wasmhost:            wasmhost/vmtest edge edge/route
 

@@ -2,39 +2,98 @@ package httpwasm
 
 import (
 	"context"
-	"errors"
+	"sync"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
-	"github.com/weirproxy/weir/wasmhost/wasm"
 )
 
-// Speaks tells whether m speaks this ABI: it exports handle_request and handle_response.
-func Speaks(m *wasm.Module) bool { return false }
+// Guests are a plugin's instances. They are safe for concurrent use. Uses of equal
+// configuration share a pool, so that instances last over reloads.
+type Guests struct {
+	plugin *guest.Plugin
+	prog   *vm.Program
+	mu     sync.Mutex
+	shared map[string]*shared // by configuration
+}
 
-// Link returns what the ABI offers to m. It fails if m imports what there is not, and
-// names it.
-func Link(m *wasm.Module) (*vm.Link, error) { return nil, errors.ErrUnsupported }
+// shared is the pool of all uses of one configuration.
+type shared struct {
+	pool  *vm.Pool
+	users int
+}
 
-// Guests are a plugin's instances. They are safe for concurrent use.
-type Guests struct{}
-
-// Open starts a first instance of prog, so that what is wrong is known now.
-func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, error) {
-	return nil, errors.ErrUnsupported
+// Open returns the guests of a program that Link has accepted. None is started yet: they
+// read their configuration when they start, which is a use's.
+func Open(_ context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, error) {
+	return &Guests{plugin: p, prog: prog, shared: map[string]*shared{}}, nil
 }
 
 // Filter returns a filter for one place where the plugin is used, and what gives it back
-// when no exchange uses it any longer. It fails if the guest refuses its configuration.
+// when no exchange uses it any longer. It starts a first instance, and fails if the guest
+// refuses its configuration.
 func (g *Guests) Filter(ctx context.Context, u guest.Use) (exchange.Filter, func(), error) {
-	return nil, nil, errors.ErrUnsupported
+	f, free, err := g.open(ctx, u)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, free, nil
 }
 
-// Handler returns a handler, as Filter does: the guest answers requests.
+// Handler returns a handler, as Filter does: the guest answers requests. Where it calls
+// for the next handler, there is none, and nothing to be found.
 func (g *Guests) Handler(ctx context.Context, u guest.Use) (exchange.Handler, func(), error) {
-	return nil, nil, errors.ErrUnsupported
+	f, free, err := g.open(ctx, u)
+	if err != nil {
+		return nil, nil, err
+	}
+	return exchange.Chain(exchange.HandlerFunc(notFound), f), free, nil
+}
+
+func notFound(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound }
+
+func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error) {
+	key := string(u.Config)
+	g.mu.Lock()
+	s := g.shared[key]
+	if s == nil {
+		s = &shared{pool: vm.NewPool(vm.PoolOptions{
+			Limits: g.plugin.Limits,
+			New:    func() (*vm.Instance, error) { return start(g.plugin, g.prog, u.Config) },
+		})}
+		g.shared[key] = s
+	}
+	s.users++
+	g.mu.Unlock()
+	free := sync.OnceFunc(func() { g.free(key, s) })
+	first, err := s.pool.Get(ctx.Done)
+	if err != nil {
+		free()
+		return nil, nil, err
+	}
+	s.pool.Put(first)
+	return &filter{plugin: g.plugin, pool: s.pool}, free, nil
+}
+
+func (g *Guests) free(key string, s *shared) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return
+	}
+	s.pool.Close()
+	if g.shared[key] == s {
+		delete(g.shared, key)
+	}
 }
 
 // Close ends all instances that no exchange uses, and the rest when theirs is over.
-func (g *Guests) Close() {}
+func (g *Guests) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, s := range g.shared {
+		s.pool.Close()
+		delete(g.shared, key)
+	}
+}
