@@ -25,6 +25,8 @@ type builder struct {
 
 	files map[string]exchange.Handler // by their settings
 	pools map[string]builtPool        // of upstreams, by name
+
+	plugins builtPlugins
 }
 
 // fail notes a mistake at the first position that was written.
@@ -43,6 +45,7 @@ func (b *builder) failWith(at config.Pos, message, hint string) {
 // and returns every mistake, in the order of the file.
 func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
 	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
+	b.plugins = newBuiltPlugins()
 	if w.builds++; w.builds == 1 {
 		w.data, _ = dataDir(c) // whoever cannot do without it says so
 	}

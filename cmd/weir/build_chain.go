@@ -13,8 +13,10 @@ import (
 // handler makes the chain of a route, or of the site itself when route is nil. The
 // order is that of the request, outermost first: who may not come in is turned
 // away before anything else is done for him, and headers are set on whatever comes
-// out, errors included. The cache is inside of compression, so that it keeps content
-// once, as it is.
+// out, errors included. Filters of plugins see content
+// as it is, not compressed, and see what the cache answers, too: who may not have a
+// response does not get it from there. The cache is inside of compression, so that it
+// keeps content once, as it is.
 func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.Text) exchange.Handler {
 	own, params := r, paramsOf(paths)
 	if r == nil {
@@ -43,6 +45,11 @@ func (b *builder) handler(s *config.Site, site, r *config.Rule, paths ...config.
 	add(b.arguments(own))
 	add(b.parameters(own))
 	add(b.compressor(firstCompress(own.Compress, site.Compress, b.c.Compress)))
+	chain = append(chain, b.filters(b.c.Filters)...)
+	chain = append(chain, b.filters(site.Filters)...)
+	if r != nil {
+		chain = append(chain, b.filters(r.Filters)...)
+	}
 	add(b.cache(firstCache(own.Cache, site.Cache, b.c.Cache.Default)))
 	add(b.rewrite(own, params))
 	h := b.action(own, params, site.CaseInsensitive || own.CaseInsensitive)

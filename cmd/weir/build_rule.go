@@ -24,6 +24,11 @@ func (b *builder) action(r *config.Rule, params []string, anyCase bool) exchange
 		return b.static(r.Root, anyCase)
 	case r.Proxy != nil:
 		return b.proxy(r.Proxy)
+	case r.Module != nil:
+		if b.world.told != nil {
+			return exchange.HandlerFunc(func(*exchange.Request) (*exchange.Response, error) { return nil, errGuest })
+		}
+		return b.module(r.Module)
 	case r.Redirect != nil:
 		h, err := reply.NewRedirect(r.Redirect.To, r.Redirect.Status, params...)
 		if err != nil {

@@ -138,7 +138,7 @@ func (e *explanation) print(u *url.URL) {
 		}
 	}
 	if err == nil && rule != nil && !(rt.Plain != nil && u.Scheme == "http") {
-		e.action(rule)
+		e.action(site, rule)
 	}
 	e.answer(rt, rule, err)
 }
@@ -206,11 +206,29 @@ func tlsOf(s *config.Site, scheme string) string {
 	return text
 }
 
-func (e *explanation) action(r *config.Rule) {
+// filters are those of plugins, outermost first.
+func (e *explanation) filters(site *config.Site, r *config.Rule) [][]config.PluginUse {
+	all := [][]config.PluginUse{e.c.Filters, site.Filters}
+	if r != &site.Rule {
+		all = append(all, r.Filters)
+	}
+	return all
+}
+
+func nameOfUse(u *config.PluginUse) string { return cmp.Or(u.Name.Text, u.Plugin.Wasm) }
+
+func (e *explanation) action(site *config.Site, r *config.Rule) {
 	if r.Rewrite != nil {
 		e.line("rewrite", r.Rewrite.Path, r.Rewrite.Pos.String())
 	}
+	for _, list := range e.filters(site, r) {
+		for i := range list {
+			e.line("filter", nameOfUse(&list[i]), list[i].Pos.String())
+		}
+	}
 	switch {
+	case r.Module != nil:
+		e.line("answers", "the module "+nameOfUse(r.Module), r.Module.Pos.String())
 	case r.Root != nil:
 		e.line("answers", "files below "+r.Root.Dir, r.Root.Pos.String())
 	case r.Proxy != nil:
@@ -251,6 +269,10 @@ func (e *explanation) answer(rt *edge.Route, rule *config.Rule, err error) {
 	}
 	if errors.Is(err, errTold) {
 		e.passed(e.told)
+		return
+	}
+	if errors.Is(err, errGuest) {
+		fmt.Fprintf(e.out, "\n  Who explains runs no guest: what the module would answer is not known.\n")
 		return
 	}
 	fmt.Fprintln(e.out)

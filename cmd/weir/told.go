@@ -22,6 +22,9 @@ type told struct {
 // errTold ends the request that is explained where an upstream would be asked.
 var errTold = errors.New("an upstream would be asked")
 
+// errGuest ends the request that is explained where a module would answer.
+var errGuest = errors.New("a module would answer")
+
 // explains has p explained in place of asking an upstream.
 func (t *told) explains(p *proxy.Proxy, upstreams *upstream.Upstreams) exchange.Handler {
 	return exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {

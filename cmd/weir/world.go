@@ -33,6 +33,8 @@ type world struct {
 	certs   *authorities
 	// upstreams keeps the pools that a reload leaves as they are.
 	upstreams *upstream.Upstreams
+	// plugins keeps what outlives configurations of those.
+	plugins *plugins
 	// told is where proxies and caches say what they would do; nil: they do it.
 	told *told
 
@@ -78,6 +80,7 @@ func newWorld(log *slog.Logger) *world {
 		compressors: map[string]*sharedCompressor{},
 		redirects:   map[string]exchange.Handler{},
 		logs:        map[string]*sharedLog{},
+		plugins:     newPlugins(),
 	}
 	w.upstreams = upstream.New(upstream.Options{Log: log, Key: w.secret})
 	return w
@@ -97,7 +100,7 @@ func (w *world) watchServer(s *edge.Server) error {
 		return w.metrics.Register(metrics.Metric{Name: name, Help: help, Kind: kind}, func(emit metrics.Emit) { emit(value()) })
 	}
 	return errors.Join(
-		w.watchUpstreams(), w.watchCache(),
+		w.watchUpstreams(), w.watchCache(), w.watchPlugins(),
 		gauge("weir_connections", "Client connections open now.", metrics.Gauge, func() float64 { return float64(s.Stats().Connections) }),
 		gauge("weir_connections_refused_total", "Client connections turned away by the limits.", metrics.Counter, func() float64 { return float64(s.Stats().Refused) }),
 		gauge("weir_access_log_lines_dropped_total", "Lines of access logs that were left out because the file or terminal was too slow.", metrics.Counter, w.droppedLines),
@@ -240,6 +243,7 @@ func (w *world) reopen() error {
 
 func (w *world) close() {
 	w.certs.close()
+	w.plugins.close()
 	if store := w.cacheStore(); store != nil {
 		store.Close() // before what it asks for new responses
 	}

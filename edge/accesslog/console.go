@@ -48,9 +48,10 @@ func (l *Log) appendConsole(b []byte, r *exchange.Request) []byte {
 	return append(b, '\n')
 }
 
-// appendWay says shortly where the answer came from: " > 10.0.0.1:9000 12.3ms x2 hit".
+// appendWay says shortly where the answer came from: " > 10.0.0.1:9000 12.3ms x2 hit",
+// " by waf blocked".
 func (l *Log) appendWay(b []byte, rec *exchange.Record) []byte {
-	if rec.Upstream == "" && rec.Cache == "" {
+	if rec.Upstream == "" && rec.Cache == "" && rec.Plugin == "" {
 		return b
 	}
 	b = l.paint(append(b, ' '), faint)
@@ -66,6 +67,15 @@ func (l *Log) appendWay(b []byte, rec *exchange.Record) []byte {
 			b = append(b, ' ')
 		}
 		b = appendText(b, rec.Cache, escapeText)
+	}
+	if rec.Plugin != "" {
+		if rec.Upstream != "" || rec.Cache != "" {
+			b = append(b, ' ')
+		}
+		b = appendText(append(b, "by "...), rec.Plugin, escapeWord)
+		if rec.Details != "" {
+			b = appendText(append(b, ' '), rec.Details, escapeWord)
+		}
 	}
 	return l.paint(b, plain)
 }

@@ -37,8 +37,8 @@ func (l *Log) appendJSON(b []byte, r *exchange.Request) []byte {
 	return append(b, "}\n"...)
 }
 
-// appendUpstream appends the members about upstreams and the cache, where they were
-// asked.
+// appendUpstream appends the members about upstreams, the cache and plugins, where they
+// were asked, or answered.
 func appendUpstream(b []byte, rec *exchange.Record) []byte {
 	if rec.Attempts > 0 || rec.Upstream != "" {
 		b = appendText(append(b, `,"upstream":"`...), rec.Upstream, escapeJSON)
@@ -48,6 +48,12 @@ func appendUpstream(b []byte, rec *exchange.Record) []byte {
 	}
 	if rec.Cache != "" {
 		b = append(appendText(append(b, `,"cache":"`...), rec.Cache, escapeJSON), '"')
+	}
+	if rec.Plugin != "" {
+		b = append(appendText(append(b, `,"plugin":"`...), rec.Plugin, escapeJSON), '"')
+	}
+	if rec.Details != "" {
+		b = append(appendText(append(b, `,"details":"`...), rec.Details, escapeJSON), '"')
 	}
 	return b
 }

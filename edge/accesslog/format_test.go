@@ -69,6 +69,13 @@ func cached() *exchange.Request {
 	return r
 }
 
+// answered was answered by a plugin, before the upstream was asked.
+func answered() *exchange.Request {
+	r := ordinary()
+	r.Record.Plugin, r.Record.Details = "waf\n", "blocked"
+	return r
+}
+
 // rejected is what is left of a request that was none.
 func rejected() *exchange.Request {
 	r := new(exchange.Request)
@@ -100,6 +107,10 @@ func TestLines(t *testing.T) {
 			"2026-11-02 03:04:05.067 200 GET     1.23ms 12.3kB 192.0.2.1       example.com/a/b%20c?q=1&token=REDACTED > 10.0.0.1:9000\\x0a 12.3ms x2 fwd=uri-miss\n"},
 		{"console, cached", Options{Format: Console}, cached(),
 			"2026-11-02 03:04:05.067 200 GET     1.23ms 12.3kB 192.0.2.1       example.com/a/b%20c?q=1&token=REDACTED hit\n"},
+		{"console, answered by a plugin", Options{Format: Console}, answered(),
+			"2026-11-02 03:04:05.067 200 GET     1.23ms 12.3kB 192.0.2.1       example.com/a/b%20c?q=1&token=REDACTED by waf\\x0a blocked\n"},
+		{"json, answered by a plugin", Options{Format: JSON}, answered(),
+			`{"time":"2026-11-02T06:34:05.067Z","level":"INFO","msg":"request","id":"028t5cy4tqkff","site":"example.com","route":"/a/*","host":"example.com","method":"GET","path":"/a/b%20c?q=1&token=REDACTED","proto":"HTTP/1.1","status":200,"bytes":12345,"received":17,"dur":0.001234,"client":"192.0.2.1","ua":"Mozilla/5.0 \"x\"","referer":"https://a.example/?code=REDACTED","plugin":"waf\u000a","details":"blocked"}` + "\n"},
 		{"json, proxied", Options{Format: JSON}, proxied(),
 			`{"time":"2026-11-02T06:34:05.067Z","level":"INFO","msg":"request","id":"028t5cy4tqkff","site":"example.com","route":"/a/*","host":"example.com","method":"GET","path":"/a/b%20c?q=1&token=REDACTED","proto":"HTTP/1.1","status":200,"bytes":12345,"received":17,"dur":0.001234,"client":"192.0.2.1","ua":"Mozilla/5.0 \"x\"","referer":"https://a.example/?code=REDACTED","upstream":"10.0.0.1:9000\u000a","attempts":2,"connect":0.000345,"waited":0.012345,"cache":"fwd=uri-miss"}` + "\n"},
 		{"clf, proxied", Options{Format: CLF}, proxied(),

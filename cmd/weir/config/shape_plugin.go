@@ -226,6 +226,7 @@ var originText = scalar[string]{
 		if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 			return "", &problem{"an origin has no path, got " + strconv.Quote(short(s)), "write " + u.Scheme + "://" + u.Host + ": all below it is granted"}
 		}
-		return parseEndpoint(u.Scheme + "://" + lower(u.Host))
+		origin, err := parseEndpoint(u.Scheme + "://" + lower(u.Host))
+		return strings.TrimSuffix(origin, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]), err
 	},
 }.shape()

@@ -66,6 +66,14 @@ func fillPool(_ *reader, p *Pool) {
 	p.Refresh = 30 * time.Second
 }
 
+// PoolOf returns the pool of one address with nothing but defaults.
+func PoolOf(url string) *Pool {
+	p := new(Pool)
+	fillPool(nil, p)
+	p.To = []Endpoint{{URL: url, Weight: 1}}
+	return p
+}
+
 // poolFields are the keys of a pool besides its endpoints.
 var poolFields = []field[Pool]{
 	quiet(at("balance", "How an endpoint is chosen: least-requests, round-robin, random, first, or {hash: ip}; also uri, header NAME, cookie NAME.", balanceShape, func(p *Pool) *Balance { return &p.Balance })),

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/edge/upstream"
+	"github.com/weirproxy/weir/wasmhost"
+	"github.com/weirproxy/weir/wasmhost/guest"
+)
+
+// plugins are what outlives configurations of them: the host of their guests, the pools
+// that guests may call, and the counts of plugins that are gone. The host is made when
+// the first plugin is opened: who has none pays nothing for it.
+type plugins struct {
+	mu      sync.Mutex
+	host    *wasmhost.Host
+	cached  string                      // where the host keeps compiled code; "": nowhere
+	callees map[string][]*upstream.Pool // by what guests call them, that of the last build last
+	said    overheard
+
+	retiring sync.Mutex                 // held while plugins are closed
+	retired  map[string]*guest.Counters // of those, by name
+}
+
+func newPlugins() *plugins {
+	return &plugins{callees: map[string][]*upstream.Pool{}, retired: map[string]*guest.Counters{}}
+}
+
+// openHost returns the host, made now if there is none.
+func (w *world) openHost() (*wasmhost.Host, error) {
+	p := w.plugins
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.host != nil {
+		return p.host, nil
+	}
+	p.cached = w.compileCache()
+	host, err := wasmhost.New(wasmhost.Options{
+		Log: slog.New(p.said.listen(w.log.Handler())), CacheDir: p.cached, Upstream: w.callee,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.host = host
+	return host, nil
+}
+
+// current returns the host, or nil while there was no plugin.
+func (p *plugins) current() *wasmhost.Host {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.host
+}
+
+// compileCache returns where compiled modules are kept. Who only looks makes no
+// directory, and uses that of another user neither: what root wrote there, weir could not
+// read.
+func (w *world) compileCache() string {
+	if w.data == "" {
+		return ""
+	}
+	dir := filepath.Join(w.data, "wasm-cache")
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && w.dry:
+		if s, ok := info.Sys().(*syscall.Stat_t); !ok || int(s.Uid) != os.Geteuid() {
+			return ""
+		}
+	case w.dry:
+		return ""
+	case errors.Is(err, fs.ErrNotExist):
+		if err = os.MkdirAll(dir, 0o700); err != nil {
+			w.log.Warn("compiled plugins are not kept: each start compiles them again", "err", err)
+			return ""
+		}
+	}
+	return dir
+}
+
+// errDry ends calls of guests where nobody is to be asked.
+var errDry = errors.New("who only checks a configuration asks no upstream")
+
+// callee finds what a guest calls: of several configurations that are in use during a
+// reload, the last one's.
+func (w *world) callee(target string) (guest.Upstream, error) {
+	p := w.plugins
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.callees[target]
+	if len(all) == 0 {
+		return nil, fmt.Errorf("there is no upstream %s", target)
+	}
+	return callee{all[len(all)-1], w.dry}, nil
+}
+
+// callee is a pool as guests see it.
+type callee struct {
+	pool *upstream.Pool
+	dry  bool
+}
+
+// Do implements guest.Upstream.
+func (c callee) Do(call *exchange.Call, resp *exchange.Response) error {
+	if c.dry {
+		return errDry
+	}
+	_, err := c.pool.Do(call, resp)
+	return err
+}
+
+// call lets guests call a pool by that name until end is called.
+func (p *plugins) call(name string, pool *upstream.Pool) (end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.callees[name] = append(p.callees[name], pool)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for i, other := range p.callees[name] {
+			if other == pool {
+				p.callees[name] = append(p.callees[name][:i:i], p.callees[name][i+1:]...)
+				break
+			}
+		}
+		if len(p.callees[name]) == 0 {
+			delete(p.callees, name)
+		}
+	}
+}
+
+// retire runs end, and keeps the counts of the plugins that are gone afterwards, so that
+// no metric goes backwards.
+func (p *plugins) retire(end func()) {
+	p.retiring.Lock()
+	defer p.retiring.Unlock()
+	host := p.current()
+	before := host.Status()
+	end()
+	left := map[*guest.Counters]bool{}
+	for _, s := range host.Status() {
+		left[s.Counters] = true
+	}
+	for _, s := range before {
+		if left[s.Counters] {
+			continue
+		}
+		if p.retired[s.Name] == nil {
+			p.retired[s.Name] = new(guest.Counters)
+		}
+		addCounters(p.retired[s.Name], s.Counters)
+	}
+}
+
+// close ends the host. All snapshots have been closed.
+func (p *plugins) close() {
+	if host := p.current(); host != nil {
+		host.Close()
+	}
+}
+
+// overheard keeps what plugins log while one of them is opened, for the error that says
+// why that failed. The zero overheard listens to nothing.
+type overheard struct {
+	mu    sync.Mutex
+	name  string // of the plugin; "": nobody listens
+	lines []string
+}
+
+// fewLines are the last of a guest's lines, which say why it gave up.
+const fewLines = 5
+
+// to has f's plugin listened to while it runs, and returns what that said.
+func (o *overheard) to(name string, f func()) []string {
+	o.mu.Lock()
+	o.name, o.lines = name, nil
+	o.mu.Unlock()
+	f()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.name = ""
+	return o.lines
+}
+
+func (o *overheard) listen(next slog.Handler) slog.Handler { return listener{Handler: next, o: o} }
+
+// listener is a handler of logs that is overheard.
+type listener struct {
+	slog.Handler
+	o      *overheard
+	plugin string // of the attributes that were set before
+}
+
+// Enabled takes what is overheard at any level that a person would be shown.
+func (l listener) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo && l.o.open() || l.Handler.Enabled(ctx, level)
+}
+
+func (o *overheard) open() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.name != ""
+}
+
+// Handle implements slog.Handler.
+func (l listener) Handle(ctx context.Context, r slog.Record) error {
+	l.o.hear(l.plugin, &r)
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (l listener) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for _, a := range attrs {
+		if a.Key == "plugin" {
+			l.plugin = a.Value.String()
+		}
+	}
+	l.Handler = l.Handler.WithAttrs(attrs)
+	return l
+}
+
+// WithGroup implements slog.Handler.
+func (l listener) WithGroup(name string) slog.Handler {
+	l.Handler = l.Handler.WithGroup(name)
+	return l
+}
+
+func (o *overheard) hear(plugin string, r *slog.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.name == "" || r.Level < slog.LevelInfo {
+		return
+	}
+	var line strings.Builder
+	line.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "plugin" {
+			plugin = a.Value.String()
+		} else {
+			fmt.Fprintf(&line, " %s=%v", a.Key, a.Value)
+		}
+		return true
+	})
+	if plugin != o.name {
+		return
+	}
+	if o.lines = append(o.lines, line.String()); len(o.lines) > fewLines {
+		o.lines = o.lines[1:]
+	}
+}
