@@ -6,172 +6,150 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
-	"github.com/weirproxy/weir/wasmhost/meter"
-	"github.com/weirproxy/weir/wasmhost/wasm"
 )
+
+// MaxModule is how many bytes a module may have.
+const MaxModule = 256 << 20
 
 // Options say how an Engine is made.
 type Options struct {
-	CacheDir string // where compiled code is kept; "": nowhere
-	Log      *slog.Logger
+	// CacheDir is where compiled code is kept: a directory of nobody else's, since what
+	// lies there is run; it is made if it is not there. "": nowhere.
+	CacheDir string
+	Log      *slog.Logger // nil: nowhere
 }
 
 // Engine compiles. It is safe for concurrent use; Close ends it, when all programs
 // have been released.
 type Engine struct {
-	o        Options
-	mu       sync.Mutex
-	programs map[string]*Program
-	compiled int // so far
+	o         Options
+	cache     *diskCache    // nil: none
+	slots     chan struct{} // one for each compilation that may run at a time
+	memories  memories
+	native    nativeStacks
+	instances atomic.Int64
+	busy      sync.WaitGroup // compilations
+	mu        sync.Mutex
+	programs  map[string]*Program
+	compiled  int // so far
 }
 
-// HostModule is what guests may import from a module called Name.
-type HostModule struct {
-	Name  string
-	Funcs []HostFunc
-}
-
-// HostFunc is one host function.
-type HostFunc struct {
-	Name            string
-	Params, Results []api.ValueType
-	Call            api.GoModuleFunc
-}
-
-// Link is what one ABI offers to its guests, beside WASI preview 1, which all have.
-type Link struct {
-	Name    string // of the ABI; programs of one content and one ABI are shared
-	Modules []HostModule
-}
-
-// Program is a compiled module. Whoever got it from Load releases it once.
-type Program struct {
-	Info    *wasm.Module // of the module as it came
-	Hash    string       // SHA-256 of it, in hex
-	engine  *Engine
-	key     string
-	users   int
-	once    sync.Once
-	err     error
-	runtime wazero.Runtime
-	code    wazero.CompiledModule
-}
-
-// NewEngine returns an engine that compiles to machine code. It fails where that is not
-// possible, or the cache directory cannot be used.
+// NewEngine returns an engine. It fails where the cache directory cannot be used.
 func NewEngine(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{o: o, programs: map[string]*Program{}}, nil
+	engineMode()
+	e := &Engine{o: o, programs: map[string]*Program{}}
+	e.slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+	if o.CacheDir != "" {
+		var err error
+		if e.cache, err = openCache(o.CacheDir); err != nil {
+			return nil, fmt.Errorf("open compilation cache: %w", err)
+		}
+	}
+	return e, nil
 }
 
-// Load returns the program of a module, compiled now if no other plugin has it.
+// Mode tells how guests are run: "compiler", as machine code, or "interpreter", some
+// twenty times slower, and then why.
+func (e *Engine) Mode() (mode, reason string) { return engineMode() }
+
+// Load returns the program of a module, compiled now if no other plugin has it. It waits
+// for that until ctx ends; the compilation goes on for others who want it.
 func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, error) {
+	if len(code) > MaxModule {
+		return nil, fmt.Errorf("load module: it has %d bytes; %d are allowed", len(code), MaxModule)
+	}
 	sum := sha256.Sum256(code)
 	hash := hex.EncodeToString(sum[:])
-	key := link.Name + " " + hash
+	key := fmt.Sprint(link.Name, " ", link.Interpret, " ", hash)
 	e.mu.Lock()
 	p := e.programs[key]
 	if p == nil {
-		p = &Program{engine: e, key: key, Hash: hash}
+		p = &Program{engine: e, key: key, Hash: hash, ready: make(chan struct{}), users: 1}
 		e.programs[key] = p
+		e.busy.Add(1)
+		go e.compile(p, code, link)
 	}
 	p.users++
 	e.mu.Unlock()
-	p.once.Do(func() { p.err = p.compile(ctx, code, link) })
-	if p.err != nil {
-		err := p.err
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
 		p.Release()
-		return nil, err
+		return nil, fmt.Errorf("load module: %w", context.Cause(ctx))
+	}
+	if p.err != nil {
+		p.Release()
+		return nil, p.err
 	}
 	return p, nil
 }
 
-// Release gives p back. The last one frees its code, once its instances are closed.
-func (p *Program) Release() {
-	e := p.engine
+// compile makes p ready. It is a user of p meanwhile.
+func (e *Engine) compile(p *Program, code []byte, link *Link) {
+	defer e.busy.Done()
+	defer p.Release()
+	defer close(p.ready)
+	e.slots <- struct{}{}
+	defer func() { <-e.slots }()
+	p.err = p.compile(code, link)
 	e.mu.Lock()
-	p.users--
-	last := p.users == 0
-	if last {
-		delete(e.programs, p.key)
-	}
-	e.mu.Unlock()
-	if last && p.runtime != nil {
-		p.runtime.Close(context.Background())
+	defer e.mu.Unlock()
+	if p.err == nil {
+		e.compiled++
+	} else if e.programs[p.key] == p {
+		delete(e.programs, p.key) // who comes next tries again
 	}
 }
 
-func (p *Program) compile(ctx context.Context, code []byte, link *Link) (err error) {
-	if p.Info, err = wasm.Parse(code); err != nil {
-		return err
-	}
-	metered, err := meter.Rewrite(code)
-	if err != nil {
-		return fmt.Errorf("meter module: %w", err)
-	}
-	// A runtime of its own for each program: closing one must not take from another
-	// what they share in the engine.
-	config := wazero.NewRuntimeConfigCompiler()
-	if dir := p.engine.o.CacheDir; dir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(dir)
-		if err != nil {
-			return fmt.Errorf("open compilation cache: %w", err)
-		}
-		config = config.WithCompilationCache(cache)
-	}
-	p.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-	if p.code, err = p.runtime.CompileModule(ctx, metered); err != nil {
-		return fmt.Errorf("compile module: %w", err)
-	}
-	p.engine.mu.Lock()
-	p.engine.compiled++
-	p.engine.mu.Unlock()
-	return p.link(ctx, link)
-}
-
-// link makes the host modules that the program imports from.
-func (p *Program) link(ctx context.Context, link *Link) error {
-	b := p.runtime.NewHostModuleBuilder(meter.Module)
-	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(yield), nil, nil).Export(meter.Yield)
-	if _, err := b.Instantiate(ctx); err != nil {
-		return fmt.Errorf("link %s: %w", meter.Module, err)
-	}
-	for _, name := range []string{wasi_snapshot_preview1.ModuleName, "wasi_unstable"} {
-		b := p.runtime.NewHostModuleBuilder(name)
-		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		if _, err := b.Instantiate(ctx); err != nil {
-			return fmt.Errorf("link %s: %w", name, err)
-		}
-	}
-	for _, m := range link.Modules {
-		b := p.runtime.NewHostModuleBuilder(m.Name)
-		for _, f := range m.Funcs {
-			b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
-		}
-		if _, err := b.Instantiate(ctx); err != nil {
-			return fmt.Errorf("link %s: %w", m.Name, err)
-		}
-	}
-	return nil
+// Close waits for compilations that nobody has waited for.
+func (e *Engine) Close() {
+	e.busy.Wait()
+	e.memories.close()
 }
 
 // Stats are what an engine holds.
 type Stats struct {
-	Programs int // compiled and in use
-	Compiled int // so far
+	Programs  int   // compiled and in use
+	Compiled  int   // so far
+	Instances int64 // alive
+	Memory    int64 // bytes of linear memory, of those
 }
 
 // Stats returns the engine's counts.
 func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Stats{len(e.programs), e.compiled}
+	return Stats{len(e.programs), e.compiled, e.instances.Load(), e.memories.live.Load()}
+}
+
+// engineMode is asked before anything else is: the engine finds out its own version when
+// it is first used, and writes it to a variable without a lock.
+var engineMode = sync.OnceValues(probe)
+
+// probe asks the engine what it can do here; it has no better answer than to panic.
+func probe() (mode, reason string) {
+	defer func() {
+		if r := recover(); r != nil {
+			mode, reason = "interpreter", fmt.Sprintf("%s/%s: %v", runtime.GOOS, runtime.GOARCH, r)
+		}
+	}()
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2))
+	defer r.Close(ctx)
+	// A host function needs a trampoline, and so executable memory.
+	b := r.NewHostModuleBuilder("probe")
+	b.NewFunctionBuilder().WithGoFunction(api.GoFunc(func(context.Context, []uint64) {}), nil, nil).Export("f")
+	if _, err := b.Instantiate(ctx); err != nil {
+		return "interpreter", err.Error()
+	}
+	return "compiler", ""
 }

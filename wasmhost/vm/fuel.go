@@ -7,16 +7,31 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weirproxy/weir/wasmhost/meter"
 )
 
-// quantum is how much fuel is given at a time: how long at most a guest keeps Go's
-// scheduler and collector waiting, some milliseconds.
-const quantum = 1 << 20
+const (
+	// quantum is how much fuel is given at a time: how long at most a guest keeps Go's
+	// scheduler and collector waiting, some milliseconds.
+	quantum = 1 << 20
+	// tab is what host functions may charge before it is taken from the guest's fuel,
+	// which costs some nanoseconds each time.
+	tab = 1 << 14
+)
 
-// enter begins a call that may burn so much.
-func (i *Instance) enter(name string, allowed int64) {
-	i.entered, i.limit, i.granted = name, allowed, min(quantum, allowed)
-	i.until = time.Time{}
+var (
+	errFuel   = errors.New("it computed for too long")
+	errTime   = errors.New("it took too long")
+	errClosed = errors.New("it has been closed")
+	errNested = errors.New("host functions called back too deeply")
+	errStack  = errors.New("it called too deeply")
+)
+
+// enter begins a call that may burn so much, and take so long.
+func (i *Instance) enter(allowed int64, wall time.Duration) {
+	i.limit, i.granted, i.charged, i.paid = allowed, min(quantum, allowed), 0, 0
+	i.wall, i.until = wall, time.Time{}
 	if i.fuel != nil {
 		i.fuel.Set(uint64(i.granted))
 	}
@@ -24,39 +39,92 @@ func (i *Instance) enter(name string, allowed int64) {
 
 // leave ends it, and returns what it has burnt.
 func (i *Instance) leave() int64 {
-	spent := i.granted
-	if i.fuel != nil {
-		spent -= int64(i.fuel.Get())
-	} else {
-		spent = 0
-	}
+	spent := i.spent()
 	i.burnt += spent
 	return spent
 }
 
-var (
-	errFuel = errors.New("it computed for too long")
-	errTime = errors.New("it took too long")
-)
+// left is how much fuel the guest has; the global's upper half is about its stack.
+func (i *Instance) left() int64 { return meter.Left(i.fuel.Get()) }
+
+// refuel gives the guest n units more.
+func (i *Instance) refuel(n int64) { i.fuel.Set(uint64(int64(i.fuel.Get()) + n)) }
+
+// spent is what the call under way has burnt.
+func (i *Instance) spent() int64 {
+	if i.fuel == nil {
+		return i.paid + i.charged
+	}
+	return i.granted - i.left() + i.charged
+}
+
+// Charge makes the guest pay n units for what a host function does for it: about the
+// nanoseconds that it takes, or a sixteenth of the bytes that it copies. The base price
+// of calling a host function is charged already. A guest that cannot pay ends now.
+// Only host functions may charge.
+func (i *Instance) Charge(n int64) {
+	if i.charged += n; i.charged >= tab {
+		i.settle()
+	}
+}
+
+func (i *Instance) settle() {
+	if i.depth > 0 && i.spent() > i.limit {
+		panic(&Trap{Reason: OutOfFuel, Err: errFuel})
+	}
+	if i.fuel == nil {
+		i.paid += i.charged
+		i.charged = 0
+		return
+	}
+	// What does not fit into the guest's counter stays here until it yields.
+	if n := min(i.charged, i.left()+1<<30); n > 0 {
+		i.refuel(-n)
+		i.charged -= n
+	}
+}
+
+// Until returns when the call under way has to be over: Limits.Wall from now at the
+// latest. Host functions that wait do so no longer, nor after Stopped.
+func (i *Instance) Until() time.Time {
+	if i.until.IsZero() {
+		i.until = time.Now().Add(i.wall)
+	}
+	return i.until
+}
+
+// check ends a guest that is not to go on.
+func (i *Instance) check() {
+	if cause := i.cause.Load(); cause != nil {
+		panic(&Trap{Reason: Ended, Err: *cause})
+	}
+	if time.Now().After(i.Until()) {
+		panic(&Trap{Reason: OutOfTime, Err: errTime})
+	}
+}
 
 // yield is called by a guest that has run out of fuel.
 func yield(ctx context.Context, m api.Module, _ []uint64) {
 	i := InstanceOf(ctx)
-	i.adopt(m)
+	if i.module == nil {
+		i.adopt(m)
+		return
+	}
 	runtime.Gosched()
-	if i.until.IsZero() {
-		i.until = time.Now().Add(i.Limits.Wall)
+	i.check()
+	if meter.Stack(i.fuel.Get()) > meter.StackLimit {
+		panic(&Trap{Reason: Stack, Err: errStack})
 	}
-	left := i.limit - i.granted
-	switch cause := i.cause.Load(); {
-	case cause != nil:
-		panic(&Trap{Reason: Ended, Err: *cause})
-	case left <= 0:
+	if meter.Stack(i.fuel.Get()) > meter.StackLimit {
+		panic(&Trap{Reason: Stack, Err: errStack})
+	}
+	had := i.left()
+	left := had - i.charged
+	i.charged = 0
+	more := min(i.limit-i.granted, quantum-left)
+	if left+more < 0 {
 		panic(&Trap{Reason: OutOfFuel, Err: errFuel})
-	case time.Now().After(i.until):
-		panic(&Trap{Reason: OutOfTime, Err: errTime})
 	}
-	more := min(quantum, left)
 	i.granted += more
-	i.fuel.Set(uint64(int64(i.fuel.Get()) + more))
+	i.refuel(left + more - had)
 }

@@ -2,13 +2,15 @@ package vm
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/weirproxy/weir/wasmhost/meter"
 )
@@ -23,29 +25,58 @@ type Config struct {
 	Stdout, Stderr io.Writer
 	Args           []string
 	Env            [][2]string // names and values
+	Files          []Mount     // directories that it sees; none else
 }
 
 // Instance is a guest that runs. It is entered by one caller at a time; a host function
 // that it called may enter it again (for its allocator), and has left it before it
-// returns. Methods are for the caller that has it.
+// returns. Methods are for the caller that has it, unless they say otherwise.
 type Instance struct {
 	State   any
 	Limits  Limits
 	program *Program
 	module  api.Module
-	memory  api.Memory
 	fuel    api.MutableGlobal
+	memory  []byte // the guest's, now
+	mapping *mapping
+	initial int // bytes of memory after it was instantiated
+	roots   []*rootFS
 	ctx     *callContext
-	args    [16]uint64
+	args    [maxArgs]uint64
+	current *Func // that runs
 	depth   int
+	calls   uint32
+	nanos   int64
+	worn    bool
 	trap    *Trap
+	tail    tail // of stderr
+	random  randomness
+
 	limit   int64 // fuel that the call under way may burn in all
 	granted int64 // of it, given so far
+	charged int64 // by host functions, not yet taken from its fuel
+	paid    int64 // of guests that are not metered: taken so far
 	burnt   int64 // by calls that are over
-	until   time.Time
-	entered string // the export that was called
-	cause   atomic.Pointer[error]
+	wall    time.Duration
+	until   time.Time // zero: nobody has asked yet
+
+	state atomic.Int32
+	cause atomic.Pointer[error]
+	stop  chan struct{} // closed when cause is set
 }
+
+// The states of an instance. Closing is of one that was closed while somebody was in it.
+const (
+	idle = iota
+	inside
+	closing
+	closed
+)
+
+const (
+	maxArgs  = 16 // values that a function takes or returns
+	maxDepth = 16 // calls of the guest, host functions between them
+)
 
 // callContext is the context of all calls of one instance.
 type callContext struct {
@@ -72,27 +103,51 @@ func InstanceOf(ctx context.Context) *Instance {
 	return i
 }
 
-// Func is an exported function of one instance.
-type Func struct {
-	name    string
-	f       api.Function
-	results int
-}
-
 // Instantiate makes an instance, and runs nothing of it but the module's start section.
 // Host functions may be called meanwhile.
 func (p *Program) Instantiate(c Config) (*Instance, error) {
-	i := &Instance{State: c.State, Limits: c.Limits.WithDefaults(), program: p}
+	i := &Instance{State: c.State, Limits: c.Limits.WithDefaults(), program: p, stop: make(chan struct{})}
+	i.Limits.Memory = min(i.Limits.Memory, 1<<32)
+	if m := p.Info.Memory; m != nil && m.Min > uint64(i.Limits.Memory)>>16 {
+		return nil, fmt.Errorf("start instance: it needs %d KiB of memory; its limit is %d KiB", m.Min<<6, i.Limits.Memory>>10)
+	}
+	mc, err := i.configure(c)
+	if err != nil {
+		i.free()
+		return nil, fmt.Errorf("start instance: %w", err)
+	}
+	p.retain()
+	p.engine.instances.Add(1)
 	i.ctx = &callContext{context.Background(), i}
-	mc := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithSysWalltime().WithSysNanotime()
+	i.state.Store(inside)
+	i.enter(fuel(i.Limits.Start), startWall(i.Limits))
+	i.depth++
+	module, err := i.instantiate(mc)
+	i.depth--
+	if err == nil {
+		i.adopt(module)
+	}
+	i.leave()
+	if err != nil {
+		err = i.failed("start section", err)
+	}
+	if i.exit() || err != nil {
+		i.Close()
+		if err == nil {
+			err = i.trap
+		}
+		return nil, err
+	}
+	i.initial = len(i.memory)
+	return i, nil
+}
+
+// configure says what WASI gives to the guest.
+func (i *Instance) configure(c Config) (wazero.ModuleConfig, error) {
+	mc := i.program.config.WithNanosleep(i.sleep).WithRandSource(&i.random).
+		WithStdout(&output{i, c.Stdout, nil}).WithStderr(&output{i, c.Stderr, &i.tail})
 	if c.Stdin != nil {
-		mc = mc.WithStdin(c.Stdin)
-	}
-	if c.Stdout != nil {
-		mc = mc.WithStdout(c.Stdout)
-	}
-	if c.Stderr != nil {
-		mc = mc.WithStderr(c.Stderr)
+		mc = mc.WithStdin(&input{i, c.Stdin})
 	}
 	if c.Args != nil {
 		mc = mc.WithArgs(c.Args...)
@@ -100,106 +155,124 @@ func (p *Program) Instantiate(c Config) (*Instance, error) {
 	for _, e := range c.Env {
 		mc = mc.WithEnv(e[0], e[1])
 	}
-	i.enter("start section", fuel(i.Limits.Start))
-	module, err := p.runtime.InstantiateModule(i.ctx, p.code, mc)
-	i.leave()
-	if err != nil {
-		return nil, i.failed("start section", err)
+	if len(c.Files) > 0 {
+		fs, err := i.mount(c.Files)
+		if err != nil {
+			return nil, err
+		}
+		mc = mc.WithFSConfig(fs)
 	}
-	i.adopt(module)
-	return i, nil
+	return mc, nil
 }
 
-// adopt takes the module that is being, or has been, instantiated.
+func (i *Instance) instantiate(mc wazero.ModuleConfig) (m api.Module, err error) {
+	p := i.program
+	defer func() {
+		// The engine panics where it gets no memory.
+		if r := recover(); r != nil {
+			p.engine.o.Log.Error("engine panicked", "hash", p.Hash, "err", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("instantiate: %v", r)
+		}
+	}()
+	if !p.started.Load() {
+		p.first.Lock()
+		defer p.first.Unlock()
+		defer p.started.Store(true)
+	}
+	return p.runtime.InstantiateModule(experimental.WithMemoryAllocator(i.ctx, (*allocator)(i)), p.code, mc)
+}
+
+// adopt takes the module that is being, or has been, instantiated. Its fuel, which begins
+// at nothing, is what the start section may burn.
 func (i *Instance) adopt(m api.Module) {
 	if i.module != nil {
 		return
 	}
-	i.module, i.memory = m, m.Memory()
-	i.fuel, _ = m.ExportedGlobal(meter.Fuel).(api.MutableGlobal)
+	i.module = m
+	if i.fuel, _ = m.ExportedGlobal(meter.Fuel).(api.MutableGlobal); i.fuel != nil {
+		i.refuel(i.granted)
+	}
 }
 
-// Lookup returns the exported function of that name, or nil. ABIs look functions up
-// once per instance and keep them.
-func (i *Instance) Lookup(name string) *Func {
-	f := i.module.ExportedFunction(name)
-	if f == nil {
-		return nil
+// exit says that nobody is inside any longer, and tells whether the instance was closed
+// meanwhile; it is freed then.
+func (i *Instance) exit() (wasClosed bool) {
+	if i.state.CompareAndSwap(inside, idle) {
+		return false
 	}
-	return &Func{name, f, len(f.Definition().ResultTypes())}
+	i.state.Store(closed)
+	i.free()
+	return true
 }
 
-// Call calls f with as much fuel as one call may burn, and the budget has left; nil is
-// no budget. It returns f's result, 0 if it has none. An error is a *Trap: the instance
-// is dead.
-func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
-	if i.trap != nil {
-		return 0, i.trap
+// Interrupt makes the guest end soon, also while it sleeps. It may be called from any
+// goroutine.
+func (i *Instance) Interrupt(cause error) {
+	if i.cause.CompareAndSwap(nil, &cause) {
+		close(i.stop)
 	}
-	if i.depth > 0 {
-		return i.call(f, args)
-	}
-	allowed := fuel(i.Limits.CPU)
-	if b != nil {
-		allowed = min(allowed, b.left)
-	}
-	i.enter(f.name, allowed)
-	v, err := i.call(f, args)
-	spent := i.leave()
-	if b != nil {
-		b.left -= spent
-	}
-	if err != nil {
-		return 0, i.failed(f.name, err)
-	}
-	return v, nil
 }
 
-func (i *Instance) call(f *Func, args []uint64) (uint64, error) {
-	copy(i.args[:], args)
-	i.depth++
-	err := f.f.CallWithStack(i.ctx, i.args[:])
-	i.depth--
-	if err != nil || f.results == 0 {
-		return 0, err
-	}
-	return i.args[0], nil
-}
-
-// Budget is what is left of Limits.Request.
-type Budget struct{ left int64 }
-
-// NewBudget returns the budget of one request.
-func (l *Limits) NewBudget() Budget { return Budget{fuel(l.Request)} }
-
-// Spent returns how much fuel all calls have burnt so far.
-func (i *Instance) Spent() int64 { return i.burnt }
-
-// Interrupt makes the guest end soon. It may be called from any goroutine.
-func (i *Instance) Interrupt(cause error) { i.cause.CompareAndSwap(nil, &cause) }
-
-// Break ends the guest from within a host function: it has broken a rule of its ABI.
-// It does not return.
-func (i *Instance) Break(err error) { panic(&Trap{Reason: Broken, Err: err}) }
+// Stopped is closed once Interrupt has been called: host functions that wait end then.
+func (i *Instance) Stopped() <-chan struct{} { return i.stop }
 
 // Dead returns what ended the instance; nil: it lives.
 func (i *Instance) Dead() *Trap { return i.trap }
 
-// Close frees the instance. Nobody may be in it.
-func (i *Instance) Close() {
-	if i.trap == nil {
-		i.trap = &Trap{Reason: Ended, Err: errors.New("closed")}
-	}
-	i.module.Close(context.Background())
+// Spent returns how much fuel all calls have burnt so far.
+func (i *Instance) Spent() int64 { return i.burnt }
+
+// Nanos returns how long, by estimate, calls into the guest have taken in all, in
+// nanoseconds: each sixteenth is timed.
+func (i *Instance) Nanos() int64 { return i.nanos * sampled }
+
+// Worn tells that the instance works, but is better replaced: its memory has grown to
+// more than half of its limit and four times what it was, and never shrinks; or it has
+// recursed deeply, which leaves it a large stack.
+func (i *Instance) Worn() bool {
+	n := len(i.memory)
+	return i.worn || n > 4*i.initial && int64(n) > i.Limits.Memory/2
 }
 
-// failed makes the trap of err.
-func (i *Instance) failed(name string, err error) error {
-	t, ok := errors.AsType[*Trap](err)
-	if !ok {
-		t = &Trap{Reason: Crashed, Err: err}
+// Close frees the instance. It may be called more than once. Nobody should be in it; if
+// somebody is, the guest is interrupted, and freed when it has been left.
+func (i *Instance) Close() {
+	for {
+		switch i.state.Load() {
+		case idle:
+			if i.state.CompareAndSwap(idle, closed) {
+				i.free()
+				return
+			}
+		case inside:
+			if i.state.CompareAndSwap(inside, closing) {
+				i.Interrupt(errClosed)
+				return
+			}
+		default:
+			return
+		}
 	}
-	t.Func = name
-	i.trap = t
-	return t
+}
+
+// free gives back all that the instance has. Whoever calls it is the last.
+func (i *Instance) free() {
+	if i.trap == nil {
+		i.trap = &Trap{Reason: Ended, Err: errClosed}
+	}
+	if i.module != nil {
+		i.module.Close(context.Background())
+	}
+	for _, r := range i.roots {
+		r.close()
+	}
+	i.memory = nil
+	if i.mapping != nil {
+		i.program.engine.memories.put(i.mapping)
+		i.mapping = nil
+	}
+	if i.ctx != nil { // it had begun
+		i.program.engine.instances.Add(-1)
+		i.program.Release()
+	}
 }

@@ -1,6 +1,15 @@
 package vm
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/weirproxy/weir/wasmhost/meter"
+)
 
 // Reason says what ended a guest.
 type Reason uint8
@@ -26,8 +35,10 @@ type Trap struct {
 	Func   string // the export that was called
 	Reason Reason
 	Code   uint32 // of Exited
-	Stack  string // the guest's, innermost first, one function a line; may be ""
-	Err    error  // the cause
+	// Stack is the guest's, innermost first, one function a line, and behind it the end
+	// of what it had printed to stderr; may be "".
+	Stack string
+	Err   error // the cause, in a few words
 }
 
 // Error says which function failed, and why; not the stack.
@@ -40,3 +51,66 @@ func (t *Trap) Error() string {
 
 // Unwrap returns the cause.
 func (t *Trap) Unwrap() error { return t.Err }
+
+// failed makes the trap of err, which the engine returned, and remembers it. Of calls
+// within calls the outermost names the trap, and all have their part in the stack.
+func (i *Instance) failed(name string, err error) *Trap {
+	t, stack := i.trapOf(name, err)
+	t.Func = name
+	if t.Stack != "" && stack != "" {
+		t.Stack += "\n"
+	}
+	t.Stack += stack
+	if i.trap = t; i.depth == 0 && len(i.tail.text) > 0 {
+		t.Stack = strings.TrimLeft(t.Stack+"\nprinted:\n"+string(i.tail.text), "\n")
+	}
+	return t
+}
+
+// trapOf tells what kind of error err is, and which stack it carries.
+func (i *Instance) trapOf(name string, err error) (t *Trap, stack string) {
+	text, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	trace, _, _ = strings.Cut(trace, "\n\nGo runtime stack trace:")
+	stack = frames(trace)
+	if t, ok := errors.AsType[*Trap](err); ok {
+		return t, stack
+	}
+	if exit, ok := errors.AsType[*sys.ExitError](err); ok {
+		code := exit.ExitCode()
+		return &Trap{Reason: Exited, Code: code, Err: fmt.Errorf("exit code %d", code)}, stack
+	}
+	if bug, ok := errors.AsType[runtime.Error](err); ok {
+		i.program.engine.o.Log.Error("host function panicked", "func", name, "hash", i.program.Hash, "err", err.Error())
+		return &Trap{Reason: Crashed, Err: fmt.Errorf("host function panicked: %s", bug.Error())}, stack
+	}
+	if at := strings.LastIndex(text, "wasm error: "); at >= 0 {
+		text = text[at+len("wasm error: "):]
+	}
+	text = strings.TrimSuffix(text, " (recovered by wazero)")
+	t = &Trap{Reason: Crashed, Err: errors.New(text)}
+	if text == "stack overflow" {
+		t.Reason, t.Err = Stack, errStack
+	}
+	return t, stack
+}
+
+// frames takes the functions' names from the engine's trace, where signatures follow them.
+func frames(trace string) string {
+	const most = 50
+	var names []string
+	for line := range strings.Lines(trace) {
+		line = strings.TrimSpace(line)
+		// Names may have parentheses of their own, signatures of wasm have none inside.
+		if at := strings.LastIndexByte(line, '('); at > 0 && strings.Contains(line[at:], ")") {
+			if r := strings.LastIndex(line[:at], "("); r > 0 && strings.HasSuffix(line[:at], ") ") {
+				at = r // several results: name(params) (results)
+			}
+			line = line[:at]
+		}
+		// The engine puts the module before the function, and guests have no name.
+		if line = strings.TrimPrefix(line, "."); line != "" && line != meter.Module+"."+meter.Yield && len(names) < most {
+			names = append(names, line)
+		}
+	}
+	return strings.Join(names, "\n")
+}

@@ -1,0 +1,141 @@
+package vm
+
+import (
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Func is an exported function of one instance.
+type Func struct {
+	name            string
+	params, results int
+	f               api.Function // nil: not called yet
+	native          *[]byte      // its stack, where that is known
+	busy            bool
+}
+
+// sampled is every how many calls the time is taken.
+const sampled = 16
+
+// Lookup returns the exported function of that name, or nil. ABIs look functions up
+// once per instance and keep them.
+func (i *Instance) Lookup(name string) *Func {
+	d := i.program.exports[name]
+	if d == nil {
+		return nil
+	}
+	return &Func{name: name, params: len(d.ParamTypes()), results: len(d.ResultTypes())}
+}
+
+// Call calls f with as much fuel as one call may burn, and the budget has left; nil is
+// no budget. It returns f's result, 0 if it has none. An error is a *Trap: the instance
+// is dead, unless the budget was used up before.
+func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
+	if i.depth > 0 {
+		return i.nested(f, args)
+	}
+	allowed := fuel(i.Limits.CPU)
+	if b != nil {
+		if allowed = min(allowed, b.left); allowed <= 0 {
+			return 0, &Trap{Func: f.name, Reason: OutOfFuel, Err: errFuel}
+		}
+	}
+	v, spent, err := i.outer(f, allowed, i.Limits.Wall, args)
+	if b != nil {
+		b.left -= spent
+	}
+	return v, err
+}
+
+// Start calls f as Call does, within Limits.Start: for what a guest does once.
+func (i *Instance) Start(f *Func, args ...uint64) (uint64, error) {
+	v, _, err := i.outer(f, fuel(i.Limits.Start), startWall(i.Limits), args)
+	return v, err
+}
+
+// startWall bounds by the clock what Limits.Start bounds by fuel: instructions take up to
+// some nanoseconds, and more on a machine that has other things to do.
+func startWall(l Limits) time.Duration { return max(l.Wall, 4*l.Start) }
+
+func (i *Instance) outer(f *Func, allowed int64, wall time.Duration, args []uint64) (v uint64, spent int64, err error) {
+	if i.trap != nil {
+		return 0, 0, i.trap
+	}
+	if cause := i.cause.Load(); cause != nil {
+		return 0, 0, i.failed(f.name, &Trap{Reason: Ended, Err: *cause})
+	}
+	if !i.state.CompareAndSwap(idle, inside) {
+		return 0, 0, &Trap{Func: f.name, Reason: Ended, Err: errClosed}
+	}
+	i.enter(allowed, wall)
+	var begin time.Time
+	if i.calls++; i.calls%sampled == 1 {
+		begin = time.Now()
+	}
+	v, err = i.call(f, args)
+	if !begin.IsZero() {
+		i.nanos += int64(time.Since(begin))
+	}
+	spent = i.leave()
+	if f.native != nil && len(*f.native) > deep {
+		i.worn = true
+	}
+	if err != nil {
+		err = i.failed(f.name, err)
+	}
+	i.exit()
+	return v, spent, err
+}
+
+// nested calls f on behalf of a host function, within what the outer call may burn. If
+// it fails, the outer call does, as soon as the host function returns.
+func (i *Instance) nested(f *Func, args []uint64) (uint64, error) {
+	if i.trap != nil {
+		return 0, i.trap
+	}
+	if i.depth >= maxDepth {
+		return 0, i.failed(f.name, &Trap{Reason: Broken, Err: errNested})
+	}
+	v, err := i.call(f, args)
+	if err != nil {
+		return 0, i.failed(f.name, err)
+	}
+	return v, nil
+}
+
+func (i *Instance) call(f *Func, args []uint64) (uint64, error) {
+	if f.f == nil {
+		f.f = i.module.ExportedFunction(f.name)
+		f.native = i.program.engine.native.of(f.f)
+	}
+	if f.busy {
+		// The engine's function has one stack: entered twice, it would overwrite it.
+		f = &Func{name: f.name, params: f.params, results: f.results}
+		return i.call(f, args)
+	}
+	n := copy(i.args[:], args)
+	if n < f.params {
+		clear(i.args[n:]) // a guest that takes more than the ABI says gets zeros
+	}
+	before := i.current
+	i.current, f.busy = f, true
+	i.depth++
+	err := f.f.CallWithStack(i.ctx, i.args[:])
+	i.depth--
+	i.current, f.busy = before, false
+	if err != nil || f.results == 0 {
+		return 0, err
+	}
+	return i.args[0], nil
+}
+
+// Budget is what is left of Limits.Request.
+type Budget struct{ left int64 }
+
+// NewBudget returns the budget of one request.
+func (l *Limits) NewBudget() Budget { return Budget{fuel(l.Request)} }
+
+// Break ends the guest from within a host function: it has broken a rule of its ABI.
+// It does not return.
+func (i *Instance) Break(err error) { panic(&Trap{Reason: Broken, Err: err}) }

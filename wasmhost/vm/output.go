@@ -1,0 +1,91 @@
+package vm
+
+import (
+	"bytes"
+	"io"
+)
+
+// output is the guest's stdout or stderr: it pays for what it writes.
+type output struct {
+	i    *Instance
+	to   io.Writer // nil: nobody
+	tail *tail     // nil: nobody asks
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.i.Charge(int64(hostCall + len(p)/16))
+	if o.tail != nil {
+		o.tail.keep(p)
+	}
+	if o.to == nil {
+		return len(p), nil
+	}
+	return o.to.Write(p)
+}
+
+// input is the guest's stdin: it pays for what it reads.
+type input struct {
+	i    *Instance
+	from io.Reader
+}
+
+// Read implements io.Reader.
+func (r *input) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.i.Charge(int64(hostCall + n/16))
+	return n, err
+}
+
+// tail keeps the end of what a guest prints: what it died of, where it says so.
+type tail struct{ text []byte }
+
+func (t *tail) keep(p []byte) {
+	const most = 2 << 10
+	if len(p) >= most {
+		t.text = append(t.text[:0], p[len(p)-most:]...)
+		return
+	}
+	if n := len(t.text) + len(p) - most; n > 0 {
+		t.text = append(t.text[:0], t.text[n:]...)
+	}
+	t.text = append(t.text, p...)
+}
+
+// Lines is a writer that gives what guests print to a log, line by line.
+type Lines struct {
+	each func(line string)
+	part []byte
+	skip bool // the rest of a line that was too long
+}
+
+// maxLine is where a line is cut.
+const maxLine = 8 << 10
+
+// NewLines returns a writer that calls each for every line, without its end; what a line
+// has beyond 8 KiB is left out.
+func NewLines(each func(line string)) *Lines { return &Lines{each: each} }
+
+// Write implements io.Writer. It never fails.
+func (l *Lines) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		line, rest, ended := bytes.Cut(p, []byte("\n"))
+		if !l.skip {
+			l.part = append(l.part, line[:min(len(line), maxLine-len(l.part))]...)
+			l.skip = len(l.part) == maxLine
+		}
+		if p = rest; ended {
+			l.Flush()
+		}
+	}
+	return n, nil
+}
+
+// Flush ends a line that has begun.
+func (l *Lines) Flush() {
+	if len(l.part) > 0 {
+		l.each(string(bytes.TrimSuffix(l.part, []byte("\r"))))
+	}
+	l.part, l.skip = l.part[:0], false
+}
