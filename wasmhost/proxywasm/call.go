@@ -1,0 +1,258 @@
+package proxywasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
+	"github.com/weirproxy/weir/wasmhost/guest"
+)
+
+// callTime is how long a call may take for which the guest gives no time.
+const callTime = 60 * time.Second
+
+// calls are those to upstreams that an instance's guest has under way.
+type calls struct {
+	last uint32 // token given last
+	out  map[uint32]*callout
+	// status and message are what proxy_get_status tells, of the callback that runs.
+	status  uint32
+	message string
+}
+
+// callout is one of them. Its goroutine reads call and fills resp; the rest belongs to
+// who holds the instance.
+type callout struct {
+	rt    *root
+	token uint32
+	// origin is the stream whose callback asked, by its number: it may be over when the
+	// answer comes, and its memory another's.
+	origin uint32
+	call   exchange.Call
+	resp   exchange.Response
+	cancel context.CancelCauseFunc
+	rpc    *rpc // nil: an HTTP call
+}
+
+var errCanceled = errors.New("the guest, or its end, has cancelled the call")
+
+// open makes a callout and gives it a token; nil where as many are under way as may be,
+// or nobody could be told of the answer.
+func (i *instance) open() *callout {
+	c := i.effective
+	if c == nil || i.closed || len(i.calls.out) >= i.vm.Limits.Calls {
+		return nil
+	}
+	o := &callout{rt: c.root}
+	if c.stream != nil {
+		o.origin = c.id
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	o.cancel = cancel
+	o.call = exchange.Call{Body: exchange.NoBody, Caller: exchange.CallerOf(ctx)}
+	o.resp.Body = exchange.NoBody
+	return o
+}
+
+// launch puts the callout among those under way, and tells the guest its token. When it
+// returns anything but OK there is no callout.
+func (o *callout) launch(i *instance, at uint32) abi.Status {
+	k := &i.calls
+	if k.out == nil {
+		k.out = map[uint32]*callout{}
+	}
+	for k.last++; k.last == 0 || k.out[k.last] != nil; k.last++ {
+	}
+	o.token = k.last
+	if st := i.put(at, o.token); st != abi.OK {
+		o.cancel(errCanceled)
+		return st
+	}
+	if !o.rt.calling {
+		o.rt.calling = true
+		o.rt.closers = append(o.rt.closers, o.rt.hangUp)
+	}
+	k.out[o.token] = o
+	i.plugin.Counters.Callouts.Add(1)
+	return abi.OK
+}
+
+// hangUp cancels all callouts of a root.
+func (rt *root) hangUp() {
+	rt.calling = false
+	for _, o := range rt.i.calls.out {
+		if o.rt == rt {
+			o.drop()
+		}
+	}
+}
+
+// drop forgets a callout: the guest hears no more of it.
+func (o *callout) drop() {
+	delete(o.rt.i.calls.out, o.token)
+	o.cancel(errCanceled)
+}
+
+// pending tells whether the guest still waits for the callout.
+func (o *callout) pending() bool { return o.rt.i.calls.out[o.token] == o }
+
+// context is what host functions speak of in the answer's callback: the stream that
+// asked, while it lives. SDKs choose it themselves; guests written by hand forget to.
+func (o *callout) context() *guestContext {
+	if c := o.rt.i.contexts[o.origin]; c != nil && c.stream != nil && c.root == o.rt {
+		return c
+	}
+	return &o.rt.guestContext
+}
+
+// upstream finds what a guest wants to call.
+func (i *instance) upstream(target string) (guest.Upstream, bool) {
+	up, err := i.plugin.Upstream(target)
+	if err != nil {
+		i.plugin.Log.Warn("plugin may not call upstream", "plugin", i.plugin.Name, "upstream", target, "err", err)
+	}
+	return up, err == nil
+}
+
+// proxyHttpCall has upstream, headers, body, trailers, timeout, where to put the token.
+func proxyHttpCall(i *instance, a []uint64) abi.Status {
+	timeout, ok := milliseconds(a[8])
+	if !ok {
+		return abi.BadArgument
+	}
+	if timeout == 0 {
+		timeout = callTime
+	}
+	target, ok := i.vm.ReadString(u32(a[0]), u32(a[1]))
+	if !ok {
+		return abi.InvalidMemoryAccess
+	}
+	head, ok := i.view(a[2], a[3])
+	if !ok {
+		return abi.InvalidMemoryAccess
+	}
+	body, ok := i.view(a[4], a[5])
+	if !ok {
+		return abi.InvalidMemoryAccess
+	}
+	trailer, ok := i.view(a[6], a[7])
+	if !ok {
+		return abi.InvalidMemoryAccess
+	}
+	o := i.open()
+	if o == nil {
+		return abi.InternalFailure
+	}
+	if err := o.fill(head, body, trailer); err != nil {
+		i.plugin.Log.Warn("plugin makes a bad call", "plugin", i.plugin.Name, "upstream", target, "err", err)
+		o.cancel(errCanceled)
+		return abi.BadArgument
+	}
+	up, ok := i.upstream(target)
+	if !ok {
+		o.cancel(errCanceled)
+		return abi.BadArgument
+	}
+	o.call.Deadline = time.Now().Add(timeout)
+	if st := o.launch(i, u32(a[9])); st != abi.OK {
+		return st
+	}
+	go o.run(up, i.vm.Limits.Body)
+	return abi.OK
+}
+
+// fill makes the call of what the guest gave.
+func (o *callout) fill(head, body, trailer []byte) error {
+	if err := o.setHead(head); err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		o.call.Body = exchange.NewBytes(append([]byte(nil), body...))
+	}
+	if len(trailer) == 0 {
+		return nil
+	}
+	t := &exchange.Header{}
+	for name, value := range abi.Pairs(trailer) {
+		if keep, _ := exchange.TrailerFate(name); !keep {
+			continue
+		}
+		if err := t.Add(name, value); err != nil {
+			return err
+		}
+	}
+	if t.Len() > 0 {
+		o.call.Trailer = t
+	}
+	return nil
+}
+
+// run makes the call and brings the guest its answer. It is a goroutine of its own: the
+// guest's callback that asked has returned when the answer is told, since the instance
+// is held until then.
+func (o *callout) run(up guest.Upstream, most int64) {
+	defer o.cancel(nil)
+	body, err := o.fetch(up, most)
+	o.rt.visit(func() {
+		if o.pending() {
+			delete(o.rt.i.calls.out, o.token)
+			o.answer(body, err)
+		}
+	})
+}
+
+// fetch makes the call and reads the whole answer.
+func (o *callout) fetch(up guest.Upstream, most int64) ([]byte, error) {
+	if err := up.Do(&o.call, &o.resp); err != nil {
+		return nil, err
+	}
+	defer o.resp.Body.Close()
+	if o.resp.Body.Len() > most {
+		return nil, fmt.Errorf("read answer: longer than %d bytes", most)
+	}
+	body, err := io.ReadAll(io.LimitReader(o.resp.Body, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	if int64(len(body)) > most {
+		return nil, fmt.Errorf("read answer: longer than %d bytes", most)
+	}
+	return body, nil
+}
+
+// answer tells the guest: without a header, and with a status, where there was none.
+func (o *callout) answer(body []byte, err error) {
+	i := o.rt.i
+	c := o.context()
+	if err != nil {
+		i.calls.status, i.calls.message = uint32(abi.BrokenConnection), err.Error()
+		i.enter(c, nil, i.exports.httpCall, uint64(o.rt.id), uint64(o.token), 0, 0, 0)
+	} else {
+		head := &exchange.Header{}
+		head.Append(":status", strconv.Itoa(o.resp.Status))
+		for name, value := range o.resp.Header.All() {
+			head.Append(name, value)
+		}
+		l := &i.lent
+		l.maps[abi.CallResponseHeaders], l.maps[abi.CallResponseTrailers] = head, &o.resp.Trailer
+		l.buffers[abi.CallResponseBody] = body
+		i.enter(c, nil, i.exports.httpCall,
+			uint64(o.rt.id), uint64(o.token), uint64(head.Len()), uint64(len(body)), uint64(o.resp.Trailer.Len()))
+	}
+	i.lent = lent{}
+	i.calls.status, i.calls.message = 0, ""
+}
+
+// proxyGetStatus has where to put the status, and where its message.
+func proxyGetStatus(i *instance, a []uint64) abi.Status {
+	message := i.calls.message
+	if st := i.put(u32(a[0]), i.calls.status); st != abi.OK {
+		return st
+	}
+	return i.giveString(u32(a[1]), u32(a[2]), message)
+}
