@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,14 +34,14 @@ func (g *Gate) Lock(wait time.Duration, done func() <-chan struct{}) error {
 	case <-gone:
 	}
 	g.mu.Lock()
-	for k, c := range g.line {
-		if c == place {
-			g.line = append(g.line[:k], g.line[k+1:]...)
-			g.mu.Unlock()
-			return ErrBusy
-		}
+	k := slices.Index(g.line, place)
+	if k >= 0 {
+		g.line = slices.Delete(g.line, k, k+1)
 	}
 	g.mu.Unlock()
+	if k >= 0 {
+		return ErrBusy
+	}
 	g.Unlock() // it was handed over in that moment
 	return ErrBusy
 }
@@ -74,5 +75,5 @@ func (g *Gate) Unlock() {
 		return
 	}
 	g.line[0] <- struct{}{}
-	g.line = append(g.line[:0], g.line[1:]...)
+	g.line = slices.Delete(g.line, 0, 1)
 }

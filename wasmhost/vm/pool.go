@@ -2,6 +2,7 @@ package vm
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,16 +19,17 @@ type Pool struct {
 	live   int
 	line   []chan *Instance // of those who wait; nil is sent where they may make one
 	ended  bool
+	round  int // of Trim
 
 	failures int       // of New, one after another
 	failed   error     // the last one
 	retry    time.Time // when New is tried again
 }
 
-// resting is an instance that nobody uses.
+// resting is an instance that nobody uses, since that round.
 type resting struct {
 	i     *Instance
-	since time.Time
+	since int
 }
 
 // PoolOptions say how a Pool is made.
@@ -150,15 +152,14 @@ func (p *Pool) made(err error) {
 // leave takes a place out of the line, and passes on what has come to it.
 func (p *Pool) leave(place chan *Instance) {
 	p.mu.Lock()
-	for k, c := range p.line {
-		if c == place {
-			p.line = append(p.line[:k], p.line[k+1:]...)
-			p.mu.Unlock()
-			return
-		}
+	k := slices.Index(p.line, place)
+	if k >= 0 {
+		p.line = slices.Delete(p.line, k, k+1)
 	}
 	p.mu.Unlock()
-	p.pass(<-place)
+	if k < 0 {
+		p.pass(<-place)
+	}
 }
 
 // Put gives an instance back. One that is dead or worn is closed.
@@ -176,14 +177,14 @@ func (p *Pool) pass(i *Instance) {
 	switch {
 	case len(p.line) > 0:
 		p.line[0] <- i
-		p.line = append(p.line[:0], p.line[1:]...)
+		p.line = slices.Delete(p.line, 0, 1)
 		i = nil
 	case i == nil:
 		p.live--
 	case p.ended:
 		p.live--
 	default:
-		p.idle = append(p.idle, resting{i, time.Now()})
+		p.idle = append(p.idle, resting{i, p.round})
 		i = nil
 	}
 	p.mu.Unlock()
@@ -192,17 +193,18 @@ func (p *Pool) pass(i *Instance) {
 	}
 }
 
-// Trim closes instances that have not been used since then, but for the last of all.
-// Whoever has pools calls it now and then.
-func (p *Pool) Trim(since time.Time) {
+// Trim closes instances that have not been used since it was last called, but for the
+// last of all. Whoever has pools calls it now and then.
+func (p *Pool) Trim() {
 	p.mu.Lock()
 	n := 0
-	for n < len(p.idle) && p.live-n > 1 && p.idle[n].since.Before(since) {
+	for n < len(p.idle) && p.live-n > 1 && p.idle[n].since < p.round {
 		n++
 	}
-	old := append([]resting(nil), p.idle[:n]...)
-	p.idle = append(p.idle[:0], p.idle[n:]...)
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
 	p.live -= n
+	p.round++
 	p.mu.Unlock()
 	for _, r := range old {
 		r.i.Close()
