@@ -2,7 +2,11 @@ package proxywasm
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
@@ -11,30 +15,156 @@ import (
 )
 
 // Speaks tells whether m speaks this ABI: it has a function export that begins with proxy_abi_version_.
-func Speaks(m *wasm.Module) bool { return false }
-
-// Link returns what the ABI offers to m. It fails if m imports what there is not, and
-// names it.
-func Link(m *wasm.Module) (*vm.Link, error) { return nil, errors.ErrUnsupported }
+func Speaks(m *wasm.Module) bool {
+	for i := range m.Exports {
+		if e := &m.Exports[i]; e.Kind == wasm.Func && strings.HasPrefix(e.Name, version) {
+			return true
+		}
+	}
+	return false
+}
 
 // Guests are a plugin's instances. They are safe for concurrent use.
-type Guests struct{}
+type Guests struct {
+	plugin *guest.Plugin
+	prog   *vm.Program
+
+	// setup is held while instances are started, and uses added or taken away: one
+	// after the other, so that every instance has a root for every use.
+	setup sync.Mutex
+	uses  map[string]*use // guarded by setup
+
+	slots []slot
+	empty atomic.Int32 // slots that have not been filled yet, so that looking costs nothing
+	mu    sync.Mutex   // guards what follows, and slots but for their instances
+	news  chan struct{}
+	ended bool
+	stop  chan struct{} // closed by Close
+}
+
+// use is a root id with a configuration, however often it is used.
+type use struct {
+	guest.Use
+	refs int // guarded by Guests.setup
+}
 
 // Open starts a first instance of prog, so that what is wrong is known now.
 func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, error) {
-	return nil, errors.ErrUnsupported
+	if err := check(prog.Info); err != nil {
+		return nil, err
+	}
+	n := p.Limits.Instances
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	g := &Guests{
+		plugin: p, prog: prog, uses: map[string]*use{}, slots: make([]slot, n),
+		news: make(chan struct{}), stop: make(chan struct{}),
+	}
+	g.empty.Store(int32(n))
+	g.setup.Lock()
+	defer g.setup.Unlock()
+	i, err := g.launch()
+	if err != nil {
+		return nil, err
+	}
+	g.publish(&g.slots[0], i)
+	return g, nil
 }
 
 // Filter returns a filter for one place where the plugin is used, and what gives it back
 // when no exchange uses it any longer. It fails if the guest refuses its configuration.
 func (g *Guests) Filter(ctx context.Context, u guest.Use) (exchange.Filter, func(), error) {
-	return nil, nil, errors.ErrUnsupported
+	used, err := g.acquire(u)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &filter{g, used}, sync.OnceFunc(func() { g.release(used) }), nil
 }
 
 // Handler returns a handler, as Filter does: the guest answers requests.
 func (g *Guests) Handler(ctx context.Context, u guest.Use) (exchange.Handler, func(), error) {
-	return nil, nil, errors.ErrUnsupported
+	f, release, err := g.Filter(ctx, u)
+	if err != nil {
+		return nil, nil, err
+	}
+	return exchange.Chain(exchange.HandlerFunc(unanswered), f), release, nil
+}
+
+// unanswered stands behind a guest that is to answer itself.
+func unanswered(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound }
+
+// acquire gives every instance a root for u, unless it is in use already.
+func (g *Guests) acquire(u guest.Use) (*use, error) {
+	g.setup.Lock()
+	defer g.setup.Unlock()
+	key := u.Root + "\x00" + string(u.Config)
+	if used := g.uses[key]; used != nil {
+		used.refs++
+		return used, nil
+	}
+	live := g.live()
+	if len(live) == 0 { // between a failure and a restart
+		i, err := g.launch()
+		if err != nil {
+			return nil, err
+		}
+		g.publish(&g.slots[0], i)
+		live = []*instance{i}
+	}
+	used := &use{Use: u, refs: 1}
+	for _, i := range live {
+		i.hold()
+		err := i.addRoot(used)
+		i.drop()
+		if err == nil {
+			continue
+		}
+		g.forget(used, live)
+		if u.Root != "" {
+			return nil, fmt.Errorf("configure root %q: %w", u.Root, err)
+		}
+		return nil, fmt.Errorf("configure: %w", err)
+	}
+	g.uses[key] = used
+	return used, nil
+}
+
+// release gives u back; the last one takes its roots away.
+func (g *Guests) release(u *use) {
+	g.setup.Lock()
+	defer g.setup.Unlock()
+	if u.refs--; u.refs > 0 {
+		return
+	}
+	delete(g.uses, u.Root+"\x00"+string(u.Config))
+	g.forget(u, g.live())
+}
+
+// forget takes a use's roots away.
+func (g *Guests) forget(u *use, from []*instance) {
+	for _, i := range from {
+		i.hold()
+		if rt := i.roots[u]; rt != nil {
+			rt.finish()
+		}
+		i.drop()
+	}
 }
 
 // Close ends all instances that no exchange uses, and the rest when theirs is over.
-func (g *Guests) Close() {}
+func (g *Guests) Close() {
+	g.mu.Lock()
+	if g.ended {
+		g.mu.Unlock()
+		return
+	}
+	g.ended = true
+	close(g.stop)
+	g.mu.Unlock()
+	g.setup.Lock() // no instance is being started any longer
+	defer g.setup.Unlock()
+	for _, i := range g.live() {
+		g.retire(i)
+	}
+}

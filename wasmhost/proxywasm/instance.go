@@ -1,6 +1,9 @@
 package proxywasm
 
 import (
+	"sync/atomic"
+
+	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
@@ -10,26 +13,53 @@ import (
 // it, and every call into the guest, belongs to whoever holds it: hold and drop. Nobody
 // waits while holding it, so that a stream which is paused keeps nobody else waiting.
 type instance struct {
-	vm     *vm.Instance
-	plugin *guest.Plugin
-	guests *Guests
-	gate   chan struct{} // holds one token while somebody has the instance
-	malloc *vm.Func
+	vm      *vm.Instance // set by the first host function, or when it has started
+	plugin  *guest.Plugin
+	guests  *Guests
+	exports *exports
+	gate    vm.Gate
 
-	nextID   uint32 // of contexts; never reused, never 0
+	nextID   uint32 // of contexts; never reused while it may matter, never 0
 	contexts map[uint32]*guestContext
+	roots    map[*use]*root
 	// effective is the context that host functions speak of: the one whose callback is
-	// running, unless the guest has chosen another.
+	// running, unless the guest has chosen another. Nil while no callback runs.
 	effective *guestContext
 	// later is what host functions asked for that must not be done before the guest's
-	// callback has returned: going on, replying, closing, answering calls that failed at
-	// once.
+	// callback has returned: answering calls that failed at once, deleting roots. It is
+	// done with the instance held, and may enter the guest.
 	later []func()
+	// lent is what the callback that runs was given beside streams' headers and bodies:
+	// answers to calls, arguments. It stays readable whatever context is effective.
+	lent lent
+
+	streams  atomic.Int32 // that it serves
+	retiring atomic.Bool  // it takes no more streams, and is closed after the last
+	closed   bool         // dead, or closed: nobody enters it again
+	lines    logLines     // what it logged lately
+	calls    calls        // out, under way
+	starting bool         // proxy_on_vm_start is running
+	scratch  []byte
+	size     int // of its memory, and the fuel it had burnt, when last counted
+	spent    int64
+	pairs    []abi.Pair
+	names    map[string]string
+}
+
+// lent is set before a callback and emptied after it.
+type lent struct {
+	// maps are those of calls out, by abi.Map from GRPCInitialMetadata on; nil: there is
+	// none. Pseudo fields (":status") come first in them, put there with Append.
+	maps [8]*exchange.Header
+	// buffers are those of calls out and foreign functions, by abi.Buffer from
+	// CallResponseBody on; nil: there is none, so an empty one is not nil.
+	buffers [9][]byte
 }
 
 // guestContext is a root or a stream, as guests number them.
 type guestContext struct {
 	id     uint32
+	i      *instance
 	root   *root
 	stream *stream // nil: the root's own
 }
@@ -37,49 +67,168 @@ type guestContext struct {
 // root is a plugin's use on one instance: its configuration, timer, calls out.
 type root struct {
 	guestContext
-	use guest.Use
+	use *use
+	// ended says that it takes no more callbacks of streams, and is being done with.
+	ended bool
+	// undone says that the guest asked to be kept until it calls proxy_done.
+	undone bool
+	// closers are called once, with the instance held, when the root is deleted or its
+	// instance has died: they stop timers and cancel calls. They do not enter the guest.
+	closers []func()
+	ticker  ticker
+	bell    *bell // nil: it has registered for no queue
+	calling bool  // closers know of its calls
 }
 
-// stream is one exchange on one instance.
-type stream struct {
-	guestContext
+// newInstance returns an instance without a guest yet.
+func newInstance(g *Guests) *instance {
+	return &instance{
+		plugin: g.plugin, guests: g, exports: &exports{},
+		contexts: map[uint32]*guestContext{}, roots: map[*use]*root{}, names: map[string]string{},
+	}
 }
 
 // hold takes the instance; drop gives it back, when what was asked for later is done.
-func (i *instance) hold() { i.gate <- struct{}{} }
+func (i *instance) hold() { i.gate.LockAlways() }
 
 func (i *instance) drop() {
-	for len(i.later) > 0 {
-		f := i.later[0]
-		i.later = i.later[1:]
+	for n := 0; n < len(i.later); n++ {
+		f := i.later[n]
+		i.later[n] = nil
 		f()
 	}
-	<-i.gate
+	i.later = i.later[:0]
+	i.gate.Unlock()
 }
 
-// enter calls a callback of c, with c the effective context.
+// add gives c a number.
+func (i *instance) add(c *guestContext) {
+	for {
+		if i.nextID++; i.nextID != 0 && i.contexts[i.nextID] == nil {
+			break
+		}
+	}
+	c.id, c.i = i.nextID, i
+	i.contexts[c.id] = c
+}
+
+// enter calls a callback of c, with c the effective context. A guest without that
+// callback (f is nil) is taken to have returned 0. An error means that the instance is
+// dead, and has been seen to.
 func (i *instance) enter(c *guestContext, b *vm.Budget, f *vm.Func, args ...uint64) (uint64, error) {
+	if i.closed {
+		return 0, errClosed
+	}
+	if f == nil {
+		return 0, nil
+	}
 	before := i.effective
 	i.effective = c
 	v, err := i.vm.Call(f, b, args...)
 	i.effective = before
+	i.plugin.Counters.Calls.Add(1)
+	if err != nil {
+		i.die(err)
+	}
 	return v, err
 }
 
-// give copies data into memory of the guest's allocation, and writes where it is to
-// pointer and size. Empty data is a null pointer: allocators fail for 0 bytes.
-func (i *instance) give(pointer, size uint32, data []byte) abi.Status {
-	at := uint32(0)
-	if len(data) > 0 {
-		v, err := i.vm.Call(i.malloc, nil, uint64(len(data)))
-		if err != nil || v == 0 {
-			return abi.InternalFailure
-		}
-		if at = uint32(v); !i.vm.Write(at, data) {
-			return abi.InvalidMemoryAccess
+// die ends an instance that failed: timers and calls stop, streams learn of it, another
+// takes its place.
+func (i *instance) die(err error) {
+	if i.closed {
+		return
+	}
+	i.guests.failed(i, err)
+	i.close()
+	for _, c := range i.contexts {
+		if c.stream != nil {
+			c.stream.lost = err
+			c.stream.wake()
 		}
 	}
-	if !i.vm.PutUint32(pointer, at) || !i.vm.PutUint32(size, uint32(len(data))) {
+}
+
+// close ends the guest without a word to it. It is held by the caller.
+func (i *instance) close() {
+	i.closed = true
+	for _, rt := range i.roots {
+		rt.close()
+	}
+	clear(i.roots)
+	clear(i.later)
+	i.later = i.later[:0]
+	c := &i.plugin.Counters
+	c.Instances.Add(-1)
+	if i.vm != nil {
+		i.account()
+		c.Memory.Add(-int64(i.size))
+		i.vm.Close()
+	}
+}
+
+// account counts what the guest has used since it was last counted.
+func (i *instance) account() {
+	c := &i.plugin.Counters
+	if size := i.vm.Size(); size != i.size {
+		c.Memory.Add(int64(size - i.size))
+		i.size = size
+	}
+	if spent := i.vm.Spent(); spent != i.spent {
+		c.Fuel.Add(spent - i.spent)
+		i.spent = spent
+	}
+}
+
+// close calls the closers.
+func (rt *root) close() {
+	for _, f := range rt.closers {
+		f()
+	}
+	rt.closers = nil
+}
+
+// alloc takes n bytes of the guest's allocation. 0 bytes are the null pointer: guests'
+// allocators fail for them.
+func (i *instance) alloc(n int) (uint32, bool) {
+	if n == 0 {
+		return 0, true
+	}
+	if i.exports.malloc == nil { // the module's start section wants something already
+		i.exports.find(i.vm, i.guests.prog.Info)
+	}
+	v, err := i.vm.Call(i.exports.malloc, nil, uint64(n))
+	return uint32(v), err == nil && uint32(v) != 0
+}
+
+// give copies data into memory of the guest's allocation, and writes where it is to
+// pointer and size.
+func (i *instance) give(pointer, size uint32, data []byte) abi.Status {
+	at, ok := i.alloc(len(data))
+	if !ok {
+		return abi.InternalFailure
+	}
+	if len(data) > 0 && !i.vm.Write(at, data) {
+		return abi.InvalidMemoryAccess
+	}
+	return i.tell(pointer, size, at, len(data))
+}
+
+// giveString is give.
+func (i *instance) giveString(pointer, size uint32, s string) abi.Status {
+	at, ok := i.alloc(len(s))
+	if !ok {
+		return abi.InternalFailure
+	}
+	if s != "" && !i.vm.WriteString(at, s) {
+		return abi.InvalidMemoryAccess
+	}
+	return i.tell(pointer, size, at, len(s))
+}
+
+// tell writes where something is to pointer and size.
+func (i *instance) tell(pointer, size, at uint32, n int) abi.Status {
+	if !i.vm.PutUint32(pointer, at) || !i.vm.PutUint32(size, uint32(n)) {
 		return abi.InvalidMemoryAccess
 	}
 	return abi.OK

@@ -1,0 +1,311 @@
+package proxywasm
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"sync/atomic"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
+)
+
+const (
+	// small is the length up to which a body is shown whole, before its head goes on:
+	// lengths stay exact then, and guests may still change the head or reply.
+	small = 64 << 10
+	// chunk is how much of longer ones is shown at a time.
+	chunk = 32 << 10
+)
+
+// content is a body on its way through a guest. It is a Body itself, for what cannot be
+// shown whole; it is used by one goroutine at a time, which for a request's body may be
+// another than the exchange's.
+type content struct {
+	s     *stream
+	h     *half
+	src   exchange.Body
+	way   *way
+	apart bool // read by who knows: others watch the client
+
+	out     []byte // may be read: what is left of the half's buffer
+	taken   bool   // all of the buffer has been let go on
+	fresh   int    // bytes at its end that the guest has not been told of
+	eof     bool   // src has ended
+	shown   bool   // and the guest has been told
+	err     error  // that ends this body
+	failure error  // err, where it is the guest's doing; guarded by the instance
+	cause   atomic.Pointer[error]
+}
+
+func contentLength(b exchange.Body) int64 {
+	if b == exchange.NoBody {
+		return 0
+	}
+	return b.Len()
+}
+
+// prepare shows as much as has to be shown before the head goes on, and returns what
+// takes the place of src, or nil. Of a head that is held that is all, up to where the
+// guest has it go on.
+func (c *content) prepare(held bool) (exchange.Body, error) {
+	h, n := c.h, c.src.Len()
+	view := false
+	if b, ok := c.src.(*exchange.Bytes); ok && n <= c.s.i.vm.Limits.Body {
+		rest := b.Rest()
+		h.buffer, h.owned, view = rest[:n:n], false, true
+		c.fresh, c.eof = int(n), true
+	} else if !held && (n < 0 || n > small) {
+		return c.stream(), nil
+	} else if n >= 0 && n <= small {
+		if err := c.whole(int(n)); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.step(); err != nil {
+		if view && !h.changed {
+			return nil, err
+		}
+		c.raw()
+		return c, err
+	}
+	if !c.shown {
+		return c.stream(), nil
+	}
+	c.s.passOn(h)
+	if view && !h.changed {
+		return nil, nil
+	}
+	return exchange.NewBytes(c.out), nil
+}
+
+// stream lets the head go on and the rest be read.
+func (c *content) stream() exchange.Body {
+	s := c.s
+	s.i.hold()
+	c.h.sent, c.h.content = true, c
+	s.i.drop()
+	c.apart = c.h == &s.in
+	return c
+}
+
+// raw has the rest go by without the guest.
+func (c *content) raw() {
+	c.way, c.h.content = &way{}, c
+	c.out, c.taken, c.fresh, c.shown = c.h.buffer, true, 0, c.eof
+}
+
+// Read implements exchange.Body.
+func (c *content) Read(p []byte) (int, error) {
+	for len(c.out) == 0 {
+		if c.err != nil {
+			return 0, c.err
+		}
+		err := c.step()
+		if err == exchange.ErrPause {
+			return 0, err
+		}
+		if c.err = err; err != nil && ours(err) {
+			c.fail()
+		}
+	}
+	n := copy(p, c.out)
+	c.out = c.out[n:]
+	return n, nil
+}
+
+// ours tells whether err is the guest's doing, not that of who sends or wants the body.
+func ours(err error) bool {
+	switch e := err.(type) {
+	case guestError:
+		return true
+	case *exchange.Error:
+		return e.Err == errTooLong
+	}
+	return err == errReplied || err == errAborted
+}
+
+// fail sees to an error: where the guest may fail, and has changed nothing, the rest
+// goes by without it.
+func (c *content) fail() {
+	s := c.s
+	if spared(s.i.plugin, c.err, c.h) {
+		c.err = nil
+		c.raw()
+		return
+	}
+	s.i.hold()
+	c.failure = c.err
+	s.i.drop()
+}
+
+// step shows the guest what comes next, until it lets something go on: out. It returns
+// io.EOF after the last of it.
+func (c *content) step() error {
+	if c.shown {
+		return io.EOF
+	}
+	if c.taken {
+		c.forget()
+	}
+	for {
+		if !c.eof {
+			if err := c.fill(); err == io.EOF {
+				c.eof = true
+			} else if err != nil {
+				return err
+			}
+		}
+		pass, err := c.show()
+		if err != nil {
+			return err
+		}
+		c.shown = c.eof
+		if c.shown || pass && len(c.h.buffer) > 0 {
+			c.out, c.taken = c.h.buffer, true
+			return nil
+		}
+	}
+}
+
+// forget drops what has gone on.
+func (c *content) forget() {
+	h := c.h
+	if !h.owned {
+		h.buffer, h.owned = nil, true
+	}
+	h.buffer, c.taken = h.buffer[:0], false
+}
+
+// fill reads a chunk, and io.EOF if that is already to be had.
+func (c *content) fill() error {
+	h := c.h
+	if !h.owned {
+		h.buffer, h.owned = slices.Clone(h.buffer), true
+	}
+	want := chunk / 2
+	if n := c.src.Len(); n >= 0 && n < chunk/2 {
+		want = int(n) + 1 // one more, to notice the end
+	}
+	if cap(h.buffer)-len(h.buffer) < want {
+		h.buffer = slices.Grow(h.buffer, min(2*want, chunk))
+	}
+	for range 100 {
+		free := h.buffer[len(h.buffer):cap(h.buffer)]
+		n, err := c.src.Read(free[:min(len(free), chunk)])
+		h.buffer = h.buffer[:len(h.buffer)+n]
+		c.fresh += n
+		// A body that has given all it announced has only its end left to tell, and that
+		// tells the guest which chunk is the last.
+		if err != nil || c.fresh > 0 && (c.src.Len() != 0 || c.fresh >= chunk || len(free) == n) {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// whole reads all of a body of n bytes.
+func (c *content) whole(n int) error {
+	h := c.h
+	h.buffer = slices.Grow(h.buffer[:0], n+1) // one more, to notice the end
+	for {
+		err := c.fill()
+		if err == io.EOF {
+			c.eof = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// show tells the guest of the fresh content, and of trailers after the last, and says
+// whether the buffer may go on.
+func (c *content) show() (pass bool, err error) {
+	s, h := c.s, c.h
+	trailing := c.eof && h.trailer.Len() > 0
+	pass = true
+	if f := c.way.body; f != nil && (c.fresh > 0 || c.eof && !trailing) {
+		s.i.hold()
+		h.last = c.eof && !trailing
+		action, err := s.call(h, inBody, f, uint64(len(h.buffer)), flag(h.last))
+		if action >= abi.StopNoBuffer && err == nil {
+			h.buffer, h.touched, h.changed = h.buffer[:0:0], true, true // the guest has taken it
+		}
+		n := len(h.buffer)
+		s.i.drop()
+		c.fresh = 0
+		switch {
+		case err != nil:
+			return false, err
+		case action == abi.Continue:
+		case h.last || action == abi.StopAndWatermark:
+			if err := s.wait(h, c); err != nil {
+				return false, err
+			}
+		case int64(n) > s.i.vm.Limits.Body:
+			return false, c.tooLong()
+		default:
+			pass = false
+		}
+	}
+	if f := c.way.trailers; f != nil && trailing {
+		s.i.hold()
+		action, err := s.call(h, inTrailers, f, uint64(h.trailer.Len()), 0)
+		s.i.drop()
+		if action != abi.Continue && err == nil {
+			err = s.wait(h, c)
+		}
+		if err != nil {
+			return false, err
+		}
+		pass = true
+	}
+	return pass, nil
+}
+
+// tooLong is the error of a body that the guest wants whole and that is more than it
+// may hold (security W11).
+func (c *content) tooLong() error {
+	e := &exchange.Error{Fault: exchange.Plugin, Err: errTooLong}
+	if c.h == &c.s.in {
+		e.Fault, e.Status = exchange.Client, http.StatusRequestEntityTooLarge
+	}
+	return e
+}
+
+// Len implements exchange.Body: nobody knows what the guest will make of it.
+func (c *content) Len() int64 { return -1 }
+
+// Buffered says how much Read returns without waiting.
+func (c *content) Buffered() int { return len(c.out) }
+
+// Close implements exchange.Body.
+func (c *content) Close() error {
+	c.end()
+	return c.src.Close()
+}
+
+// end has nothing read any longer.
+func (c *content) end() {
+	if c.err == nil {
+		c.err = io.EOF
+	}
+	c.out = nil
+}
+
+// Interrupt implements exchange.Interrupter. A guest that has paused the stream is not
+// interrupted for a moment only.
+func (c *content) Interrupt(cause error) {
+	if cause != exchange.ErrPause {
+		c.cause.CompareAndSwap(nil, &cause)
+		select {
+		case c.h.signal <- struct{}{}:
+		default:
+		}
+	}
+	if b, ok := c.src.(exchange.Interrupter); ok {
+		b.Interrupt(cause)
+	}
+}

@@ -1,0 +1,187 @@
+package proxywasm
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/wasmhost/guest"
+)
+
+// filter is a plugin at one place of the configuration.
+type filter struct {
+	guests *Guests
+	use    *use
+}
+
+// guestError is what a guest failed with. What becomes of it is the plugin's on_error.
+type guestError struct{ error }
+
+func (e guestError) Unwrap() error { return e.error }
+
+var (
+	errReplied  = errors.New("the guest has replied")
+	errAborted  = errors.New("the guest has closed the stream")
+	errPatience = errors.New("the guest has paused the stream for too long")
+	errTooLong  = errors.New("the guest holds more of a body than it may")
+	errNoRoot   = errors.New("the guest has no such root context any longer")
+
+	errPseudoField = errors.New("unknown pseudo field")
+	errStatus      = errors.New(":status is none of a final response")
+	errMethod      = errors.New(":method is not one that can be asked")
+	errScheme      = errors.New(":scheme is neither http nor https")
+)
+
+// Handle implements exchange.Filter.
+func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
+	s, err := f.begin(r)
+	if s == nil {
+		if spared(f.guests.plugin, err, nil) {
+			return next.Handle(r)
+		}
+		return nil, f.failed(r, err)
+	}
+	if err = s.request(); err == nil || spared(f.guests.plugin, err, &s.in) {
+		var resp *exchange.Response
+		resp, err = s.ask(next)
+		if err == nil {
+			return f.respond(s, resp)
+		}
+	}
+	if err == errReplied {
+		return f.respond(s, s.answer())
+	}
+	return nil, f.failed(r, err)
+}
+
+// respond takes resp through the guest.
+func (f *filter) respond(s *stream, resp *exchange.Response) (*exchange.Response, error) {
+	err := s.response(resp)
+	if err == nil || spared(f.guests.plugin, err, &s.out) {
+		return resp, nil
+	}
+	discard(resp)
+	if err == errReplied { // it does not see this one: it has had its turn
+		resp = s.answer()
+		s.passOn(&s.out)
+		return resp, nil
+	}
+	return nil, f.failed(s.r, err)
+}
+
+// spared says that a guest's failure does not count: it may fail, and has changed
+// nothing of what goes on.
+func spared(p *guest.Plugin, err error, h *half) bool {
+	_, failed := err.(guestError)
+	return failed && p.Open && (h == nil || !h.touched)
+}
+
+// failed makes the exchange's error of err.
+func (f *filter) failed(r *exchange.Request, err error) error {
+	if failed, ok := err.(guestError); ok {
+		return f.guests.plugin.Fail(r, failed.error)
+	}
+	if err == errAborted {
+		r.Record.Plugin, r.Record.Details = f.guests.plugin.Name, "wasm_close_stream"
+		return fmt.Errorf("%w: %w", err, exchange.ErrClientGone) // nothing is to be sent
+	}
+	return err
+}
+
+// begin finds an instance and makes the stream; the instance is held then. Without a
+// stream the error is a guestError, or what waiting ended with.
+func (f *filter) begin(r *exchange.Request) (*stream, error) {
+	for range 3 { // an instance may end between being chosen and being held
+		i, err := f.guests.take(r)
+		if errors.Is(err, exchange.ErrClientGone) {
+			return nil, err
+		}
+		if err != nil {
+			return nil, guestError{err}
+		}
+		i.hold()
+		if rt := i.roots[f.use]; rt != nil && !i.closed {
+			s := newStream(i, rt, r)
+			r.AtEnd(s)
+			return s, nil
+		}
+		i.drop()
+		f.guests.leave(i)
+	}
+	return nil, guestError{errNoRoot}
+}
+
+// request takes the request through the guest as far as it has to be before the next
+// handler is asked. The instance is held by the caller, and is not afterwards.
+func (s *stream) request() error {
+	i := s.i
+	if _, err := i.enter(&s.guestContext, &s.budget, i.exports.contextCreate, uint64(s.id), uint64(s.root.id)); err != nil {
+		i.drop()
+		return guestError{err}
+	}
+	body, err := s.through(&s.in, &i.exports.request, s.r.Body, s.r.Upgrade != "")
+	if body != nil {
+		s.r.Body = body
+	}
+	return err
+}
+
+// response takes the response through the guest as far as it has to be before its head
+// may go out.
+func (s *stream) response(resp *exchange.Response) error {
+	i, h := s.i, &s.out
+	i.hold()
+	s.resp = resp
+	h.header, h.trailer = &resp.Header, &resp.Trailer
+	bodiless := s.method == http.MethodHead || resp.Status == http.StatusNoContent ||
+		resp.Status == http.StatusNotModified || resp.Tunnel != nil
+	if !bodiless {
+		h.length = contentLength(resp.Body)
+	}
+	h.last = bodiless || h.length == 0 && resp.Trailer.Len() == 0
+	body, err := s.through(h, &i.exports.response, resp.Body, bodiless)
+	switch b := body.(type) {
+	case nil:
+	case *exchange.Bytes:
+		resp.Body.Close() // before SetBytes, which may write to this very body
+		resp.SetBytes(b.Rest())
+	default:
+		resp.Body = body
+	}
+	return err
+}
+
+// ask asks the next handler.
+func (s *stream) ask(next exchange.Handler) (*exchange.Response, error) {
+	resp, err := next.Handle(s.r)
+	if s.r.Method != s.method { // the protocol frames the answer by what the client asked
+		if s.r.Method == http.MethodHead && resp != nil {
+			resp.Header.Del("content-length") // of content that there is not
+		}
+		s.r.Method = s.method
+	}
+	c := s.in.content
+	if c == nil {
+		return resp, err
+	}
+	s.i.hold()
+	late := c.failure
+	s.i.drop()
+	if late == nil {
+		return resp, err
+	}
+	// What was wrong with the request's body on its way explains whatever next says.
+	if resp != nil {
+		discard(resp)
+	}
+	return nil, late
+}
+
+// discard closes what a dropped response holds.
+func discard(resp *exchange.Response) {
+	resp.Body.Close()
+	if resp.Tunnel != nil {
+		resp.Tunnel.Close()
+	}
+}

@@ -1,0 +1,231 @@
+package proxywasm
+
+import (
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/wasmhost/vm"
+)
+
+// slot is a place for one instance of a plugin.
+type slot struct {
+	current atomic.Pointer[instance]
+	filling bool          // somebody is starting one
+	wait    time.Duration // before the next is started: longer after every failure
+	since   time.Time     // when the present one was started
+}
+
+const (
+	// A guest that fails at once after every start costs a start each time.
+	waitFirst = 10 * time.Millisecond
+	waitMost  = time.Second
+	// lasting is how long an instance lives that is not held to be failing at once.
+	lasting = 10 * time.Second
+)
+
+// take returns the instance that has the fewest streams, and counts one more for it. The
+// caller gives it back with leave.
+func (g *Guests) take(r *exchange.Request) (*instance, error) {
+	if i := g.least(); i != nil {
+		return i, nil
+	}
+	return g.await(r)
+}
+
+func (g *Guests) least() *instance {
+	for range 3 {
+		var best *instance
+		var fewest int32
+		for k := range g.slots {
+			i := g.slots[k].current.Load()
+			if i == nil {
+				continue
+			}
+			if n := i.streams.Load(); best == nil || n < fewest {
+				best, fewest = i, n
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		if fewest > 0 && g.empty.Load() > 0 {
+			g.grow()
+		}
+		best.streams.Add(1)
+		if !best.retiring.Load() {
+			return best
+		}
+		g.leave(best) // it was replaced meanwhile
+	}
+	return nil
+}
+
+// await waits for an instance where there is none.
+func (g *Guests) await(r *exchange.Request) (*instance, error) {
+	start := time.Now()
+	c := &g.plugin.Counters
+	c.Waits.Add(1)
+	defer func() { c.Waited.Add(int64(time.Since(start))) }()
+	limits := g.plugin.Limits.WithDefaults()
+	timer := time.NewTimer(limits.Queue)
+	defer timer.Stop()
+	gone := r.Context().Done()
+	for {
+		g.mu.Lock()
+		news := g.news
+		g.mu.Unlock()
+		if i := g.least(); i != nil {
+			return i, nil
+		}
+		select {
+		case <-news:
+		case <-timer.C:
+			return nil, vm.ErrBusy
+		case <-gone:
+			return nil, exchange.ErrClientGone
+		case <-g.stop:
+			return nil, errClosed
+		}
+	}
+}
+
+// leave gives back what take gave. The last stream of an instance that takes no more
+// closes it.
+func (g *Guests) leave(i *instance) {
+	if i.streams.Add(-1) == 0 && i.retiring.Load() {
+		i.shut()
+	}
+}
+
+// grow fills an empty slot, as all instances have something to do.
+func (g *Guests) grow() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for k := range g.slots {
+		s := &g.slots[k]
+		if s.filling {
+			return // one at a time
+		}
+		if s.current.Load() == nil && !g.ended {
+			g.fill(s)
+			return
+		}
+	}
+}
+
+// fill has an instance started for a slot. It is called with mu held.
+func (g *Guests) fill(s *slot) {
+	if s.filling || g.ended {
+		return
+	}
+	s.filling = true
+	go g.start(s, s.wait)
+}
+
+// start puts a new instance into a slot, in place of the one that may be there, trying
+// until that works or the guests are closed.
+func (g *Guests) start(s *slot, wait time.Duration) {
+	for {
+		if wait > 0 {
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-g.stop:
+			}
+			timer.Stop()
+		}
+		g.setup.Lock()
+		select {
+		case <-g.stop:
+			g.setup.Unlock()
+			return
+		default:
+		}
+		i, err := g.launch()
+		if err == nil {
+			g.publish(s, i)
+		}
+		g.setup.Unlock()
+		if err == nil {
+			return
+		}
+		wait = longer(wait)
+		g.plugin.Log.Error("plugin did not start", "plugin", g.plugin.Name, "err", err, "again", wait)
+	}
+}
+
+func longer(wait time.Duration) time.Duration { return min(max(waitFirst, 2*wait), waitMost) }
+
+// publish puts i into a slot and retires what was there. It is called with setup held.
+func (g *Guests) publish(s *slot, i *instance) {
+	g.mu.Lock()
+	before := s.current.Swap(i)
+	s.filling, s.since = false, time.Now()
+	if before == nil {
+		g.empty.Add(-1)
+	}
+	close(g.news)
+	g.news = make(chan struct{})
+	g.mu.Unlock()
+	if before != nil {
+		g.retire(before)
+	}
+}
+
+// retire lets i take no more streams, and closes it when it has none.
+func (g *Guests) retire(i *instance) {
+	i.streams.Add(1) // so that it is closed once: by the last to leave
+	i.retiring.Store(true)
+	g.leave(i)
+}
+
+// renew replaces i, which goes on until its successor has started.
+func (g *Guests) renew(i *instance) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for k := range g.slots {
+		if g.slots[k].current.Load() == i {
+			g.fill(&g.slots[k])
+		}
+	}
+}
+
+// failed sees to what i leaves behind when it has died of err.
+func (g *Guests) failed(i *instance, err error) {
+	log := []any{slog.String("plugin", g.plugin.Name), slog.Any("err", err)}
+	if t, ok := errors.AsType[*vm.Trap](err); ok {
+		g.plugin.Counters.Traps[t.Reason].Add(1)
+		if t.Stack != "" {
+			log = append(log, slog.String("stack", t.Stack))
+		}
+	}
+	g.plugin.Log.Error("guest failed", log...)
+	i.retiring.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for k := range g.slots {
+		s := &g.slots[k]
+		if s.current.CompareAndSwap(i, nil) {
+			g.empty.Add(1)
+			if time.Since(s.since) > lasting {
+				s.wait = 0
+			}
+			g.fill(s)
+			s.wait = longer(s.wait)
+		}
+	}
+}
+
+// live returns the instances that there are.
+func (g *Guests) live() []*instance {
+	var all []*instance
+	for k := range g.slots {
+		if i := g.slots[k].current.Load(); i != nil {
+			all = append(all, i)
+		}
+	}
+	return all
+}
