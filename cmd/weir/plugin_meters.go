@@ -115,7 +115,7 @@ func (w *world) watchPlugins() error {
 }
 
 // watchGuests lets the metrics ask for what guests count themselves. Their names are any
-// bytes, and so a label; those of histograms are as Prometheus computes quantiles by.
+// bytes, and so a label. histogram_quantile takes the buckets of histograms as they are.
 func (w *world) watchGuests(register func(metrics.Metric, func(metrics.Emit))) {
 	each := func(kind commons.Kind, emit func(m *commons.Metric, vm, name string)) {
 		host := w.plugins.current()
@@ -136,9 +136,9 @@ func (w *world) watchGuests(register func(metrics.Metric, func(metrics.Emit))) {
 	}
 	one("weir_guest_counter_total", "Counters of guests, by the id of their VM and their names.", metrics.Counter, commons.Counter, func(m *commons.Metric) float64 { return float64(m.Value) })
 	one("weir_guest_gauge", "Gauges of guests.", metrics.Gauge, commons.Gauge, func(m *commons.Metric) float64 { return float64(m.Value) })
-	one("weir_guest_histogram_sum", "Sums of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Sum) })
-	one("weir_guest_histogram_count", "Counts of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Count) })
-	register(metrics.Metric{Name: "weir_guest_histogram_bucket", Help: "Buckets of the histograms of guests.", Kind: metrics.Counter, Labels: []string{"vm", "name", "le"}}, func(emit metrics.Emit) {
+	one("weir_guest_histogram_sum_total", "Sums of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Sum) })
+	one("weir_guest_histogram_count_total", "Counts of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Count) })
+	register(metrics.Metric{Name: "weir_guest_histogram_bucket_total", Help: "Buckets of the histograms of guests.", Kind: metrics.Counter, Labels: []string{"vm", "name", "le"}}, func(emit metrics.Emit) {
 		each(commons.Histogram, func(m *commons.Metric, vm, name string) {
 			for i, n := range m.Below {
 				emit(float64(n), vm, name, strconv.FormatUint(commons.Bounds[i], 10))

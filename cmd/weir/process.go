@@ -31,8 +31,10 @@ type process struct {
 	admin  *admin
 	notify listen.Notify
 	memory *steward
-	// refused says that a reload was.
+	// refused says that a reload was; applied, that a configuration is being served. It
+	// may be nil.
 	refused func(error)
+	applied func(*config.Config)
 	// level is that of log, if it can be changed; it may be nil.
 	level *slog.LevelVar
 	first settings // that the process was started with
@@ -136,6 +138,9 @@ func (p *process) apply(c *config.Config) error {
 		p.log.Warn("configuration", "warning", w.Error(), "hint", w.Hint)
 	}
 	p.conf.Store(c)
+	if p.applied != nil {
+		p.applied(c)
+	}
 	p.world.forget()
 	p.world.metrics.SetSites(siteNames(c))
 	if p.level != nil {

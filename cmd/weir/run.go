@@ -15,7 +15,7 @@ import (
 
 type runCmd struct {
 	configFlag
-	Watch bool `short:"w" help:"Reload when the file changes. Files it names with {file:} are not watched."`
+	Watch bool `short:"w" help:"Reload when the file changes, or a module of WebAssembly that it names. Files it names with {file:} are not watched."`
 }
 
 // Help is what `weir run --help` adds.
@@ -56,10 +56,17 @@ func (cmd *runCmd) Run(a *app) error {
 			log.Error("not watching", "config", path, "err", err)
 		} else {
 			defer w.close()
+			p.watches(w)
 			changed = w.changed
 		}
 	}
 	return p.main(changed)
+}
+
+// watches has w watch the modules that configurations use, from now on.
+func (p *process) watches(w *watcher) {
+	p.applied = func(c *config.Config) { w.also(wasmFiles(c)) }
+	p.applied(p.conf.Load())
 }
 
 func levelOf(c *config.Config) slog.Level {
