@@ -37,6 +37,7 @@ type Settings struct {
 	Config      []byte // of the VM
 	HoldHeaders bool
 	Args        []string // of a command, after its name
+	Interpret   bool     // run it without the compiler, see vm.Link
 	Grants      Grants
 }
 
@@ -126,7 +127,7 @@ func (h *Host) release(p *shared) {
 }
 
 // Close ends the host.
-func (h *Host) Close() {}
+func (h *Host) Close() { h.engine.Close() }
 
 // Status is what admin, metrics and commands tell of one plugin.
 type Status struct {
@@ -154,6 +155,9 @@ func (h *Host) Status() []Status {
 	})
 	return list
 }
+
+// Mode tells how guests run, "compiler" or "interpreter", and why not the first.
+func (h *Host) Mode() (mode, reason string) { return h.engine.Mode() }
 
 // Stats counts what the engine holds.
 func (h *Host) Stats() vm.Stats { return h.engine.Stats() }

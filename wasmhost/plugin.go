@@ -72,7 +72,9 @@ func (p *shared) start(ctx context.Context, code []byte, s Settings) error {
 	if err != nil {
 		return fmt.Errorf("link as %s: %w", p.abi.name, err)
 	}
-	program, err := p.host.engine.Load(ctx, code, link)
+	own := *link
+	own.Interpret = s.Interpret
+	program, err := p.host.engine.Load(ctx, code, &own)
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,7 @@ type Plugin struct {
 }
 
 // Mount is a directory that guests see.
-type Mount struct {
-	Guest, Host string // paths
-	Write       bool
-}
+type Mount = vm.Mount
 
 // Use is one place in the configuration where a plugin is used.
 type Use struct {
