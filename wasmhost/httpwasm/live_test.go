@@ -43,8 +43,24 @@ var engine = sync.OnceValue(func() *vm.Engine {
 	return e
 })
 
-// load compiles a module.
+// programs are all that tests have compiled: as slow as that is, once is enough.
+var programs sync.Map
+
+// load compiles a module, and keeps it.
 func load(code []byte) (*vm.Program, error) {
+	type result struct {
+		prog *vm.Program
+		err  error
+	}
+	once, _ := programs.LoadOrStore(string(code), sync.OnceValue(func() result {
+		prog, err := compile(code)
+		return result{prog, err}
+	}))
+	r := once.(func() result)()
+	return r.prog, r.err
+}
+
+func compile(code []byte) (*vm.Program, error) {
 	m, err := wasm.Parse(code)
 	if err != nil {
 		return nil, err
@@ -73,10 +89,7 @@ func open(t testing.TB, code []byte, p *guest.Plugin) *httpwasm.Guests {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		g.Close()
-		prog.Release()
-	})
+	t.Cleanup(g.Close)
 	return g
 }
 
