@@ -45,6 +45,7 @@ func startAdmin(p *process, address string) (*admin, error) {
 	mux.HandleFunc("POST /drain", a.drain)
 	mux.HandleFunc("GET /upstreams", a.upstreams)
 	mux.HandleFunc("POST /upstreams/drain", a.drainUpstream)
+	mux.HandleFunc("GET /plugins", a.plugins)
 	mux.HandleFunc("GET /cache", a.cache)
 	mux.HandleFunc("POST /cache/purge", a.purge)
 	a.server = http.Server{

@@ -49,6 +49,8 @@ type cli struct {
 
 	Proxy proxyCmd `cmd:"" group:"Serve" help:"Pass requests on, without a configuration."`
 
+	Filter filterCmd `cmd:"" group:"Serve" help:"Try a filter or module of WebAssembly, without a configuration."`
+
 	Check   checkCmd   `cmd:"" group:"Configuration" help:"Check the configuration and all it names." aliases:"validate"`
 	Explain explainCmd `cmd:"" group:"Configuration" help:"Say what would answer a URL, and why."`
 	Fmt     fmtCmd     `cmd:"" group:"Configuration" help:"Print the configuration in canonical form, comments kept."`
@@ -58,6 +60,7 @@ type cli struct {
 	Reload      reloadCmd      `cmd:"" group:"The running weir" help:"Make the running weir read its configuration again."`
 	Stop        stopCmd        `cmd:"" group:"The running weir" help:"Stop the running weir; what was begun is answered."`
 	Upstream    upstreamCmd    `cmd:"" group:"The running weir" help:"Look at upstreams, and drain them."`
+	Plugin      pluginCmd      `cmd:"" group:"The running weir" help:"Look at plugins."`
 	Cache       cacheCmd       `cmd:"" group:"The running weir" help:"Look at the cache, and purge it."`
 	Healthcheck healthcheckCmd `cmd:"" group:"The running weir" help:"Ask the running weir whether it is ready: exit code 0 or 1."`
 

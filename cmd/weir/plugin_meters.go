@@ -110,6 +110,12 @@ func (w *world) watchPlugins() error {
 			emit(float64(host.Stats().Compiled))
 		}
 	})
+	register(metrics.Metric{Name: "weir_wasm_engine", Help: "1 for how guests run: compiled or interpreted. Nothing without plugins.", Kind: metrics.Gauge, Labels: []string{"mode"}}, func(emit metrics.Emit) {
+		if host := w.plugins.current(); host != nil {
+			mode, _ := host.Mode()
+			emit(1, mode)
+		}
+	})
 	w.watchGuests(register)
 	return errors.Join(errs...)
 }

@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 			"hold":     cmdHold,
 
 			"eventually":  cmdEventually,
+			"guest":       cmdGuest,
 			"certificate": cmdCertificate,
 			"presents":    cmdPresents,
 		},

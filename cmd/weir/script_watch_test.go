@@ -29,14 +29,24 @@ func poll(ts *testscript.TestScript, what string, yes func() bool) {
 	ts.Fatalf("%s: not in 20 s", what)
 }
 
-// eventually URL TEXT waits until the answer holds the text.
+// eventually URL TEXT waits until the answer holds the text; with -H, until its header
+// does.
 func cmdEventually(ts *testscript.TestScript, _ bool, args []string) {
+	head := args[0] == "-H"
+	if head {
+		args = args[1:]
+	}
 	poll(ts, strings.Join(args, " "), func() bool {
 		resp, err := http.Get(args[0])
 		if err != nil {
 			return false
 		}
 		defer resp.Body.Close()
+		if head {
+			var b strings.Builder
+			resp.Header.Write(&b)
+			return strings.Contains(b.String(), args[1])
+		}
 		body, _ := io.ReadAll(resp.Body)
 		return strings.Contains(string(body), args[1])
 	})

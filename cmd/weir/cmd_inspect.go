@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirproxy/weir/wasmhost"
+	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/meter"
+	"github.com/weirproxy/weir/wasmhost/wasm"
+)
+
+type inspectCmd struct {
+	File   string `arg:"" help:"The module."`
+	Config string `short:"c" placeholder:"TEXT" help:"What the guest reads as its configuration."`
+	JSON   bool   `name:"json" help:"Print JSON, with all imports and exports."`
+}
+
+// inspection is what `weir filter inspect` finds out. Times are in seconds.
+type inspection struct {
+	File      string         `json:"file"`
+	SHA256    string         `json:"sha256"`
+	Size      int            `json:"size"`
+	ABI       string         `json:"abi,omitempty"`
+	Problem   string         `json:"problem,omitempty"` // why it cannot be used
+	Name      string         `json:"name,omitempty"`
+	Toolchain []string       `json:"toolchain,omitempty"`
+	Functions int            `json:"functions"`
+	Features  []string       `json:"features,omitempty"`
+	Memory    *memoryJSON    `json:"memory,omitempty"`
+	Imports   []externalJSON `json:"imports"`
+	Exports   []externalJSON `json:"exports"`
+	Metered   int            `json:"metered_size,omitempty"` // with what counts fuel
+	Compile   float64        `json:"compile,omitempty"`
+	Start     float64        `json:"start,omitempty"`
+	Fuel      int64          `json:"start_fuel,omitempty"`
+	Refused   string         `json:"refused,omitempty"` // what it said of its configuration
+}
+
+type memoryJSON struct {
+	Initial int64 `json:"initial"`
+	Most    int64 `json:"most,omitempty"`
+	Started int64 `json:"started,omitempty"`
+}
+
+type externalJSON struct {
+	Module string `json:"module,omitempty"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Type   string `json:"type,omitempty"`
+}
+
+func (cmd *inspectCmd) Run(a *app) error {
+	code, err := readModule(cmd.File)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(code)
+	i := inspection{File: cmd.File, SHA256: hex.EncodeToString(sum[:]), Size: len(code)}
+	m, err := wasm.Parse(code)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cmd.File, err)
+	}
+	i.tell(m)
+	if err := i.try(code, []byte(cmd.Config)); err != nil {
+		i.Problem = err.Error()
+	}
+	if cmd.JSON {
+		e := json.NewEncoder(a.stdout)
+		e.SetIndent("", "  ")
+		err = e.Encode(&i)
+	} else {
+		i.print(a.stdout)
+	}
+	if err == nil && i.Problem != "" {
+		err = exitError(exitFailed)
+	}
+	return err
+}
+
+// tell notes what the module says of itself.
+func (i *inspection) tell(m *wasm.Module) {
+	const page = 64 << 10
+	i.Name, i.Functions, i.Features = m.Name, m.Functions, m.Features
+	for _, p := range m.Producers {
+		i.Toolchain = append(i.Toolchain, strings.TrimSpace(p.Name+" "+p.Version))
+	}
+	if m.GoBuild && len(i.Toolchain) == 0 {
+		i.Toolchain = []string{"Go"}
+	}
+	if m.Memory != nil {
+		i.Memory = &memoryJSON{Initial: int64(m.Memory.Min * page)}
+		if m.Memory.HasMax {
+			i.Memory.Most = int64(m.Memory.Max * page)
+		}
+	}
+	for _, e := range m.Imports {
+		i.Imports = append(i.Imports, externalJSON{e.Module, e.Name, e.Kind.String(), typeOf(e.Kind, e.Type)})
+	}
+	for _, e := range m.Exports {
+		i.Exports = append(i.Exports, externalJSON{"", e.Name, e.Kind.String(), typeOf(e.Kind, e.Type)})
+	}
+}
+
+// typeOf prints the type of a function: "(i32, i32) i64".
+func typeOf(k wasm.Kind, t wasm.FuncType) string {
+	if k != wasm.Func {
+		return ""
+	}
+	list := func(all []wasm.ValueType) string {
+		words := make([]string, len(all))
+		for i, v := range all {
+			words[i] = v.String()
+		}
+		return strings.Join(words, ", ")
+	}
+	return strings.TrimSpace("(" + list(t.Params) + ") " + list(t.Results))
+}
+
+// try compiles and starts the module, without a cache and with nothing granted.
+func (i *inspection) try(code, conf []byte) error {
+	metered, err := meter.Rewrite(code)
+	if err != nil {
+		return err
+	}
+	i.Metered = len(metered)
+	host, err := wasmhost.New(wasmhost.Options{})
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	began := time.Now()
+	first, err := host.Open(context.Background(), code, wasmhost.Settings{Name: "first"})
+	if err != nil {
+		return err
+	}
+	defer first.Close()
+	opened := time.Since(began)
+	i.ABI = first.ABI()
+	// Another plugin of the same content is not compiled again: the difference is what
+	// compiling costs.
+	began = time.Now()
+	p, err := host.Open(context.Background(), code, wasmhost.Settings{Name: "second"})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	again := time.Since(began)
+	i.Compile = max(0, opened-again).Seconds()
+	use := guest.Use{Config: conf}
+	var back func()
+	if i.ABI == "cgi" {
+		_, back, err = p.Handler(context.Background(), use)
+	} else {
+		_, back, err = p.Filter(context.Background(), use)
+	}
+	i.Start = time.Since(began).Seconds()
+	if err != nil {
+		i.Refused = err.Error()
+		return nil
+	}
+	defer back()
+	for _, s := range host.Status() {
+		if s.Name != "second" {
+			continue
+		}
+		if i.Fuel = s.Counters.Fuel.Load(); i.Memory != nil {
+			i.Memory.Started = s.Counters.Memory.Load()
+		}
+	}
+	return nil
+}
+
+// isCommand tells whether a module is a program that answers by itself, and no filter.
+func isCommand(code []byte) bool {
+	m, err := wasm.Parse(code)
+	return err == nil && m.HasFunc("_start") && !m.HasFunc("handle_request") &&
+		!slices.ContainsFunc(m.Exports, func(e wasm.Export) bool { return strings.HasPrefix(e.Name, "proxy_") })
+}
+
+func (i *inspection) print(out io.Writer) {
+	fmt.Fprintf(out, "%s\n", i.File)
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(out, "  %-10s %s\n", what, fmt.Sprintf(format, args...))
+	}
+	if i.ABI != "" {
+		line("speaks", "%s", i.ABI)
+	}
+	if len(i.Toolchain) > 0 {
+		line("made by", "%s", strings.Join(i.Toolchain, ", "))
+	}
+	line("size", "%s, %s", bytesOf(int64(i.Size)), count(i.Functions, "function"))
+	if i.Metered > 0 {
+		line("metering", "adds %s, %.1f%%", bytesOf(int64(i.Metered-i.Size)), 100*float64(i.Metered-i.Size)/float64(i.Size))
+	}
+	if m := i.Memory; m != nil {
+		text := bytesOf(m.Initial)
+		if m.Started > m.Initial {
+			text += ", " + bytesOf(m.Started) + " when started"
+		}
+		if m.Most > 0 {
+			text += ", at most " + bytesOf(m.Most)
+		}
+		line("memory", "%s", text)
+	}
+	if i.ABI != "" {
+		line("compiles", "in %s", rounded(time.Duration(i.Compile*1e9)))
+		line("starts", "in %s", rounded(time.Duration(i.Start*1e9)))
+	}
+	if len(i.Features) > 0 {
+		line("features", "%s", strings.Join(i.Features, ", "))
+	}
+	line("sha256", "%s", i.SHA256)
+	line("imports", "%s", byModule(i.Imports))
+	line("exports", "%s", names(i.Exports))
+	if i.Refused != "" {
+		fmt.Fprintf(out, "\n  It does not start with this configuration: %s\n", i.Refused)
+	}
+	if i.Problem != "" {
+		fmt.Fprintf(out, "\n  weir cannot use it: %s\n", i.Problem)
+	}
+}
+
+// byModule lists the modules that things are imported from, and the things.
+func byModule(all []externalJSON) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var modules []string
+	things := map[string][]externalJSON{}
+	for _, e := range all {
+		if things[e.Module] == nil {
+			modules = append(modules, e.Module)
+		}
+		things[e.Module] = append(things[e.Module], e)
+	}
+	for i, m := range modules {
+		modules[i] = m + ": " + names(things[m])
+	}
+	return strings.Join(modules, "\n"+strings.Repeat(" ", 13))
+}
+
+// names lists names in lines that fit a terminal.
+func names(all []externalJSON) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var b strings.Builder
+	width := 0
+	for i, e := range all {
+		if i > 0 {
+			b.WriteString(", ")
+			width += 2
+		}
+		if width += len(e.Name); width > 80 {
+			b.WriteString("\n" + strings.Repeat(" ", 13))
+			width = len(e.Name)
+		}
+		b.WriteString(e.Name)
+	}
+	return b.String()
+}
