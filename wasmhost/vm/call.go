@@ -8,6 +8,7 @@ import (
 
 // Func is an exported function of one instance.
 type Func struct {
+	of              *Instance
 	name            string
 	params, results int
 	f               api.Function // nil: not called yet
@@ -25,12 +26,12 @@ func (i *Instance) Lookup(name string) *Func {
 	if d == nil {
 		return nil
 	}
-	return &Func{name: name, params: len(d.ParamTypes()), results: len(d.ResultTypes())}
+	return &Func{of: i, name: name, params: len(d.ParamTypes()), results: len(d.ResultTypes())}
 }
 
 // Call calls f with as much fuel as one call may burn, and the budget has left; nil is
 // no budget. It returns f's result, 0 if it has none. An error is a *Trap: the instance
-// is dead, unless the budget was used up before.
+// is dead, unless the budget was used up before, or f is another instance's.
 func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
 	if i.depth > 0 {
 		return i.nested(f, args)
@@ -61,6 +62,9 @@ func startWall(l Limits) time.Duration { return max(l.Wall, 4*l.Start) }
 func (i *Instance) outer(f *Func, allowed int64, wall time.Duration, args []uint64) (v uint64, spent int64, err error) {
 	if i.trap != nil {
 		return 0, 0, i.trap
+	}
+	if f.of != i {
+		return 0, 0, &Trap{Func: f.name, Reason: Broken, Err: errForeign}
 	}
 	if cause := i.cause.Load(); cause != nil {
 		return 0, 0, i.failed(f.name, &Trap{Reason: Ended, Err: *cause})
@@ -94,6 +98,9 @@ func (i *Instance) nested(f *Func, args []uint64) (uint64, error) {
 	if i.trap != nil {
 		return 0, i.trap
 	}
+	if f.of != i {
+		return 0, i.failed(f.name, &Trap{Reason: Broken, Err: errForeign})
+	}
 	if i.depth >= maxDepth {
 		return 0, i.failed(f.name, &Trap{Reason: Broken, Err: errNested})
 	}
@@ -111,7 +118,7 @@ func (i *Instance) call(f *Func, args []uint64) (uint64, error) {
 	}
 	if f.busy {
 		// The engine's function has one stack: entered twice, it would overwrite it.
-		f = &Func{name: f.name, params: f.params, results: f.results}
+		f = &Func{of: i, name: f.name, params: f.params, results: f.results}
 		return i.call(f, args)
 	}
 	n := copy(i.args[:], args)

@@ -21,11 +21,12 @@ const (
 )
 
 var (
-	errFuel   = errors.New("it computed for too long")
-	errTime   = errors.New("it took too long")
-	errClosed = errors.New("it has been closed")
-	errNested = errors.New("host functions called back too deeply")
-	errStack  = errors.New("it called too deeply")
+	errFuel    = errors.New("it computed for too long")
+	errTime    = errors.New("it took too long")
+	errClosed  = errors.New("it has been closed")
+	errNested  = errors.New("host functions called back too deeply")
+	errForeign = errors.New("the function belongs to another instance")
+	errStack   = errors.New("it called too deeply")
 )
 
 // enter begins a call that may burn so much, and take so long.

@@ -6,8 +6,9 @@ import "time"
 type Limits struct {
 	Memory int64 // bytes of linear memory; 64 MiB
 	// CPU is for one call into the guest, Request for all calls of one request. They
-	// are counted as fuel, of which a guest burns one unit per instruction: a
-	// millisecond is a million units, on any machine and under any load. 20 ms, 100 ms.
+	// are counted as fuel, which a guest burns by the instruction, and host functions by
+	// what they do: a unit for each nanosecond that it takes on a common machine, but the
+	// same on any machine and under any load. 20 ms, 100 ms.
 	CPU, Request time.Duration
 	// Start is as CPU, for starting an instance and configuring it; 5 s.
 	Start time.Duration
@@ -27,9 +28,7 @@ type Limits struct {
 }
 
 // fuel returns how much of it stands for d.
-func fuel(d time.Duration) int64 { return int64(d / time.Millisecond * fuelPerMilli) }
-
-const fuelPerMilli = 1_000_000
+func fuel(d time.Duration) int64 { return d.Nanoseconds() }
 
 // WithDefaults returns l with its zero fields filled in.
 func (l Limits) WithDefaults() Limits {

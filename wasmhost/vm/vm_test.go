@@ -116,7 +116,7 @@ func TestInstance_WhatHostileGuestsEndIn(t *testing.T) {
 				p := load(t, e, Guest(c.deed), &vm.Link{Name: "test", Interpret: interpret})
 				limits := vm.Limits{Wall: time.Minute}
 				if interpret {
-					limits.CPU = 2 * time.Millisecond
+					limits.CPU = 200 * time.Microsecond
 				}
 				i := start(t, p, vm.Config{Limits: limits})
 				if strings.HasPrefix(c.deed.Name, "sleep") {
@@ -171,35 +171,40 @@ func TestInstance_CountsFuel(t *testing.T) {
 	p := load(t, e, Module{Funcs: []Func{count}}.Bytes(), nothing())
 	i := start(t, p, vm.Config{Limits: vm.Limits{CPU: 5 * time.Millisecond, Request: 8 * time.Millisecond}})
 	f, b := i.Lookup("count"), i.Limits.NewBudget()
-	for range 100 {
+	if _, err := i.Call(f, &b, 100_000); err != nil {
+		t.Fatal(err)
+	}
+	each := i.Spent()
+	if each < 10_000 || each > 1_000_000 || i.Nanos() == 0 {
+		t.Errorf("100,000 turns burnt %d units in about %d ns", each, i.Nanos())
+	}
+	var err error
+	for err == nil {
 		before := i.Spent()
-		if _, err := i.Call(f, &b, 100_000); err != nil {
-			t.Fatalf("after %d units: %v", i.Spent(), err)
-		}
-		if n := i.Spent() - before; n < 500_000 || n > 800_000 {
-			t.Errorf("100,000 turns of 5 instructions burnt %d units", n)
-		}
-		if i.Spent() > 7_000_000 {
-			break
+		if _, err = i.Call(f, &b, 100_000); err == nil && i.Spent()-before != each {
+			t.Errorf("burnt %d units, and before %d", i.Spent()-before, each)
 		}
 	}
-	if i.Nanos() == 0 {
-		t.Error("it took no time")
-	}
-	_, err := i.Call(f, &b, 300_000)
-	trapped(t, err, vm.OutOfFuel)
-	if i.Spent() > 8_100_000 {
+	if trapped(t, err, vm.OutOfFuel); i.Spent() < 8_000_000-each || i.Spent() > 8_100_000 {
 		t.Errorf("burnt %d units; 8 million were allowed", i.Spent())
 	}
 	// A budget that is used up is no reason to end an instance that others use.
 	i = start(t, p, vm.Config{})
+	_, err = i.Call(f, nil, 1)
+	if trapped(t, err, vm.Broken); i.Dead() != nil {
+		t.Error("called another instance's function")
+	}
+	f = i.Lookup("count")
 	_, err = i.Call(f, &vm.Budget{}, 1)
 	if trapped(t, err, vm.OutOfFuel); i.Dead() != nil {
 		t.Error("the instance is dead")
 	}
-	if _, err := i.Start(f, 100_000_000); err != nil {
+	more := uint64(50_000_000 / each * 100_000)
+	if _, err := i.Start(f, more); err != nil {
 		t.Errorf("start: %v", err)
 	}
+	_, err = i.Call(f, nil, more)
+	trapped(t, err, vm.OutOfFuel)
 }
 
 func TestTrap_OfStartSection(t *testing.T) {
@@ -211,7 +216,7 @@ func TestTrap_OfStartSection(t *testing.T) {
 	}{{Crash(), vm.Crashed}, {Spin(), vm.OutOfFuel}, {Exit(1), vm.Exited}, {Flood(Clock(), 0, 0, 0), vm.OutOfFuel}} {
 		m := Module{Start: "run"}.Do(c.deed, "run", nil, nil)
 		p := load(t, e, m.Bytes(), nothing())
-		_, err := p.Instantiate(vm.Config{Limits: vm.Limits{Start: 10 * time.Millisecond}})
+		_, err := p.Instantiate(vm.Config{Limits: vm.Limits{Start: time.Millisecond}})
 		trapped(t, err, c.want)
 	}
 }
