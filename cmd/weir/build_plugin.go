@@ -244,7 +244,7 @@ func settingsOfPlugin(c *config.Plugin) wasmhost.Settings {
 	s := wasmhost.Settings{
 		Name: pluginName(c), Limits: limitsOfPlugin(&c.Limits), Open: c.OnError == "open",
 		Own: c.Isolation == "filter", Fresh: c.Isolation == "request",
-		VMID: c.VMID, Config: []byte(c.VMConfig.Text), HoldHeaders: c.HoldHeaders, Args: c.Args,
+		VMID: c.VMID, Config: []byte(c.VMConfig.Text), HoldHeaders: c.HoldHeaders, Interpret: c.Interpreter, Args: c.Args,
 		Grants: grantsOf(&c.Grants),
 	}
 	if s.VMID == "" {

@@ -219,7 +219,7 @@ func (i *inspection) print(out io.Writer) {
 	}
 	line("sha256", "%s", i.SHA256)
 	line("imports", "%s", byModule(i.Imports))
-	line("exports", "%s", names(i.Exports))
+	line("exports", "%s", names(i.Exports, 13))
 	if i.Refused != "" {
 		fmt.Fprintf(out, "\n  It does not start with this configuration: %s\n", i.Refused)
 	}
@@ -242,26 +242,30 @@ func byModule(all []externalJSON) string {
 		things[e.Module] = append(things[e.Module], e)
 	}
 	for i, m := range modules {
-		modules[i] = m + ": " + names(things[m])
+		modules[i] = m + ": " + names(things[m], 15+len(m))
 	}
 	return strings.Join(modules, "\n"+strings.Repeat(" ", 13))
 }
 
-// names lists names in lines that fit a terminal.
-func names(all []externalJSON) string {
+// names lists names, behind width characters of the first line, in lines that fit a
+// terminal.
+func names(all []externalJSON, width int) string {
 	if len(all) == 0 {
 		return "nothing"
 	}
 	var b strings.Builder
-	width := 0
+	seen := map[string]bool{}
 	for i, e := range all {
-		if i > 0 {
+		if seen[e.Name] {
+			continue // a module may import the same thing twice
+		}
+		if seen[e.Name] = true; i > 0 {
 			b.WriteString(", ")
 			width += 2
 		}
-		if width += len(e.Name); width > 80 {
+		if width += len(e.Name); width > 100 {
 			b.WriteString("\n" + strings.Repeat(" ", 13))
-			width = len(e.Name)
+			width = 13 + len(e.Name)
 		}
 		b.WriteString(e.Name)
 	}

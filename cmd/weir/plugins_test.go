@@ -324,6 +324,7 @@ plugins:
     on_error: open
     isolation: filter
     hold_headers: true
+    interpreter: true
     limits: {memory: 1MiB, cpu: 1ms, request_cpu: 2ms, start: 3ms, wall: 4ms, instances: 5, queue: 6ms, body: 7, logs: 8, calls: 9}
     grants: {env: {A: b}, files: ["/a:/b:rw"], upstreams: [u], urls: ["https://x.test"]}
 upstreams: {u: 10.0.0.1:80}

@@ -26,6 +26,8 @@ type Plugin struct {
 	Isolation string
 	// HoldHeaders has a Proxy-Wasm guest see the body while it holds the headers.
 	HoldHeaders bool
+	// Interpreter runs guests without compiling them.
+	Interpreter bool
 }
 
 // Data is what a guest gets as it is: a text, or JSON where a mapping or list was written.
@@ -40,7 +42,7 @@ type PluginLimits struct {
 	Pos        Pos
 	Memory     int64         // bytes, of one instance
 	CPU        time.Duration // of one call
-	RequestCPU time.Duration // of all calls of one request
+	RequestCPU time.Duration // of all calls of one request; 0: auto
 	Start      time.Duration // of CPU, for an instance to start and configure itself
 	Wall       time.Duration // of one call by the clock; 0: auto
 	Instances  int           // 0: auto

@@ -30,6 +30,7 @@ var pluginFields = []field[Plugin]{
 	quiet(at("on_error", "When a guest fails: closed fails the request, open goes on without the filter if it has changed nothing yet.", word("closed", "open"), func(v *Plugin) *string { return &v.OnError })),
 	quiet(at("isolation", "shared: all places that use the plugin share instances; filter: each has its own; request: each request has a new one.", word("shared", "filter", "request"), func(v *Plugin) *string { return &v.Isolation })),
 	quiet(at("hold_headers", "Show a Proxy-Wasm guest the body while it holds the headers back, as Envoy's allow_on_headers_stop_iteration does.", boolean, func(v *Plugin) *bool { return &v.HoldHeaders })),
+	quiet(at("interpreter", "Interpret the module in place of compiling it: many times slower, and without the compiler's mistakes.", boolean, func(v *Plugin) *bool { return &v.Interpreter })),
 }
 
 func checkArgument(s string) error {
@@ -71,10 +72,13 @@ var sha256Text = text("a SHA-256", func(s string) error {
 
 func fillPluginLimits(_ *reader, l *PluginLimits) {
 	*l = PluginLimits{
-		Memory: 64 << 20, CPU: 20 * time.Millisecond, RequestCPU: 100 * time.Millisecond, Start: 5 * time.Second,
+		Memory: 64 << 20, CPU: 20 * time.Millisecond, Start: 5 * time.Second,
 		Queue: time.Second, Body: 1 << 20, Logs: 100, Calls: 64,
 	}
 }
+
+// autoRequestCPU is what requests have where nothing is said.
+const autoRequestCPU = 100 * time.Millisecond
 
 var fuelTime = duration(time.Millisecond, "")
 
@@ -84,9 +88,9 @@ var pluginLimitsShape = object[PluginLimits]{
 	fields: []field[PluginLimits]{
 		at("memory", "Memory of an instance.", size(64<<10, ""), func(l *PluginLimits) *int64 { return &l.Memory }),
 		at("cpu", "CPU for one call into the guest.", fuelTime, func(l *PluginLimits) *time.Duration { return &l.CPU }),
-		at("request_cpu", "CPU for all calls of one request.", fuelTime, func(l *PluginLimits) *time.Duration { return &l.RequestCPU }),
+		quiet(at("request_cpu", "CPU for all calls of one request, or auto: 100ms, or cpu where that is more; 1s for a CGI program.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.RequestCPU })),
 		at("start", "CPU for an instance to start and to configure itself.", fuelTime, func(l *PluginLimits) *time.Duration { return &l.Start }),
-		quiet(at("wall", "One call by the clock, what it waits for included, or auto: 1s; of a CGI program that says nothing, 30s.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.Wall })),
+		quiet(at("wall", "One call by the clock, what it waits for included, or auto: 1s; for a CGI program, how long it may be silent: 30s.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.Wall })),
 		quiet(at("instances", "Instances at a time, or auto: 64 where each serves one request at a time, one per processor where each serves many.", autoCount, func(l *PluginLimits) *int { return &l.Instances })),
 		at("queue", "How long a request waits for an instance; then it is answered with 503.", duration(time.Millisecond, ""), func(l *PluginLimits) *time.Duration { return &l.Queue }),
 		at("body", "Bytes of a body that are held for a guest that wants it whole.", size(1, ""), func(l *PluginLimits) *int64 { return &l.Body }),
@@ -97,14 +101,15 @@ var pluginLimitsShape = object[PluginLimits]{
 		if k, _ := entry(n, "memory"); k != nil && l.Memory > 4<<30 {
 			r.fail(k, "write 4GiB or less", "a guest cannot have more than 4GiB")
 		}
-		if k, _ := entry(n, "request_cpu"); k != nil && l.RequestCPU < l.CPU {
-			if given, _ := entry(n, "cpu"); given == nil {
-				l.CPU = l.RequestCPU
-				return
-			}
-			r.fail(k, "give a request as much as one of its calls at least", "a request has less CPU than one call")
-		} else if k, _ := entry(n, "cpu"); k != nil && l.RequestCPU < l.CPU {
+		cpu, _ := entry(n, "cpu")
+		switch k, _ := entry(n, "request_cpu"); {
+		case l.RequestCPU == 0 && l.CPU > autoRequestCPU:
 			l.RequestCPU = l.CPU
+		case l.RequestCPU == 0 || l.CPU <= l.RequestCPU:
+		case cpu == nil:
+			l.CPU = l.RequestCPU
+		case k != nil:
+			r.fail(k, "give a request as much as one of its calls at least", "a request has less CPU than one call")
 		}
 	},
 }.shape()
