@@ -2,6 +2,7 @@ package httpwasm
 
 import (
 	"errors"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/httpwasm"
@@ -34,19 +35,21 @@ func readBody(i *instance, a []uint64) {
 		if !keep && x.asked.length != 0 {
 			x.changed = true
 		}
-		a[0] = x.read(&x.asked, to, keep, errRequestSize)
+		a[0] = i.pull(&x.asked, to, keep, errRequestSize)
 	case x.resp == nil:
 		a[0] = abi.EOFLen(true, 0)
 	case !x.features.Has(abi.BufferResponse):
 		i.refuse(what, errBufferResponse)
 	default:
-		a[0] = x.read(&x.answer, to, true, errResponseSize)
+		a[0] = i.pull(&x.answer, to, true, errResponseSize)
 	}
 }
 
-// read reads from a body that has not gone on.
-func (x *visit) read(c *content, to []byte, keep bool, tooMuch *exchange.Error) uint64 {
+// pull reads from a body that has not gone on. How long that takes is not the guest's fault.
+func (i *instance) pull(c *content, to []byte, keep bool, tooMuch *exchange.Error) uint64 {
+	x, begin := &i.x, time.Now()
 	n, full, err := c.read(to, keep, x.limit)
+	i.vm.Waited(time.Since(begin))
 	switch {
 	case err != nil:
 		x.fail(err)

@@ -184,8 +184,6 @@ func (b *joined) Read(p []byte) (int, error) {
 func (b *joined) Len() int64 {
 	head := int64(len(b.head))
 	switch {
-	case b.ended && head == 0:
-		return 0
 	case b.open:
 		return -1
 	case b.ended:

@@ -15,24 +15,26 @@ var (
 	errTrailer = errors.New("that field may not stand in a trailer")
 )
 
-// fields returns the fields of a kind.
+// fields returns the fields of a kind. The guest pays for their being looked through.
 func (i *instance) fields(what string, kind uint64) *exchange.Header {
 	x := i.visit(what)
+	var h *exchange.Header
 	switch abi.HeaderKind(u32(kind)) {
 	case abi.RequestHeader:
-		return &x.r.Header
+		h = &x.r.Header
 	case abi.ResponseHeader:
-		if x.resp != nil {
-			return &x.resp.Header
+		if h = &x.header; x.resp != nil {
+			h = &x.resp.Header
 		}
-		return &x.header
 	case abi.RequestTrailers:
-		return x.asked.trailer
+		h = x.asked.trailer
 	case abi.ResponseTrailers:
-		return x.answer.trailer
+		h = x.answer.trailer
+	default:
+		i.refuse(what, errKind)
 	}
-	i.refuse(what, errKind)
-	return nil
+	i.vm.Charge(int64(h.Len()))
+	return h
 }
 
 // told tells whether a field of this kind is not read from the header, but from what it

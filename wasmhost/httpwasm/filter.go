@@ -93,6 +93,10 @@ func (f *filter) leave(i *instance) {
 		i.x.copy.release()
 	}
 	i.x.end()
+	i.flush()
+	if f.plugin.Fresh {
+		i.vm.Close()
+	}
 	f.pool.Put(i.vm)
 }
 
@@ -114,10 +118,13 @@ func (i *instance) response(id uint32, failed bool) error {
 }
 
 func (i *instance) call(f *vm.Func, args ...uint64) (uint64, error) {
-	c, before := &i.plugin.Counters, i.vm.Spent()
+	c, fuel, nanos := &i.plugin.Counters, i.vm.Spent(), i.vm.Nanos()
 	v, err := i.vm.Call(f, &i.x.budget, args...)
 	c.Calls.Add(1)
-	c.Fuel.Add(i.vm.Spent() - before)
+	c.Fuel.Add(i.vm.Spent() - fuel)
+	if n := i.vm.Nanos() - nanos; n > 0 {
+		c.Nanos.Add(n)
+	}
 	if t, ok := errors.AsType[*vm.Trap](err); ok {
 		c.Traps[t.Reason].Add(1)
 	}

@@ -22,6 +22,16 @@ type Guests struct {
 type shared struct {
 	pool  *vm.Pool
 	users int
+	told  vm.PoolStats // what the plugin's counters know of it
+}
+
+// count brings the plugin's counters up to date.
+func (s *shared) count(c *guest.Counters) {
+	now := s.pool.Stats()
+	c.Instances.Add(int64(now.Live - s.told.Live))
+	c.Waits.Add(now.Waits - s.told.Waits)
+	c.Waited.Add(int64(now.Waited - s.told.Waited))
+	s.told = now
 }
 
 // Open returns the guests of a program that Link has accepted. None is started yet: they
@@ -72,6 +82,9 @@ func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error)
 		free()
 		return nil, nil, err
 	}
+	if g.plugin.Fresh {
+		first.Close()
+	}
 	s.pool.Put(first)
 	return &filter{plugin: g.plugin, pool: s.pool}, free, nil
 }
@@ -82,9 +95,26 @@ func (g *Guests) free(key string, s *shared) {
 	if s.users--; s.users > 0 {
 		return
 	}
-	s.pool.Close()
 	if g.shared[key] == s {
-		delete(g.shared, key)
+		g.end(key, s)
+	}
+}
+
+func (g *Guests) end(key string, s *shared) {
+	s.pool.Close()
+	s.count(&g.plugin.Counters)
+	g.plugin.Counters.Instances.Add(-int64(s.told.Live)) // that still serve: nobody asks later
+	delete(g.shared, key)
+}
+
+// Trim closes instances that have not been used since it was last called, and brings the
+// plugin's counters of instances and waits up to date.
+func (g *Guests) Trim() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.shared {
+		s.pool.Trim()
+		s.count(&g.plugin.Counters)
 	}
 }
 
@@ -93,7 +123,6 @@ func (g *Guests) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for key, s := range g.shared {
-		s.pool.Close()
-		delete(g.shared, key)
+		g.end(key, s)
 	}
 }

@@ -38,12 +38,13 @@ func (i *instance) asking(what string) *visit {
 	return x
 }
 
-// read returns a view of the guest's memory.
+// read returns a view of the guest's memory, which it pays for.
 func (i *instance) read(what string, p, n uint64) []byte {
 	b, ok := i.vm.Read(u32(p), u32(n))
 	if !ok {
 		i.refuse(what, errMemory)
 	}
+	i.vm.Charge(int64(len(b)) / 16)
 	return b
 }
 
@@ -100,14 +101,18 @@ func logEnabled(i *instance, a []uint64) {
 	}
 }
 
+// lineCost is what a guest pays for a line, logged or not.
+const lineCost = 1000
+
 // logLine: level, text. It never traps.
 func logLine(i *instance, a []uint64) {
 	l, ok := level(a[0])
 	if !ok {
 		return
 	}
+	i.vm.Charge(lineCost)
 	if b, ok := i.vm.Read(u32(a[1]), u32(a[2])); ok {
-		i.voice.say(l, b)
+		i.voice.say(l, string(b[:min(len(b), lineSize)]))
 	}
 }
 

@@ -21,17 +21,29 @@ type instance struct {
 	words words
 	list  []string
 	voice voice
+
+	out, err *vm.Lines
+}
+
+// flush logs what the guest has printed without ending the line: the next line is
+// another request's.
+func (i *instance) flush() {
+	i.out.Flush()
+	i.err.Flush()
 }
 
 // start makes an instance that is ready for its first request.
 func start(p *guest.Plugin, prog *vm.Program, config []byte) (*vm.Instance, error) {
 	i := &instance{plugin: p, config: string(config)}
 	i.voice = voice{plugin: p, most: p.Limits.WithDefaults().Logs}
-	out, failed := vm.Config{
-		Limits: p.Limits, State: i, Env: p.Env,
-		Stdout: &printed{voice: &i.voice}, Stderr: &printed{voice: &i.voice},
-	}, func(err error) error { return i.voice.explain(fmt.Errorf("start guest: %w", err)) }
-	v, err := prog.Instantiate(out)
+	i.out, i.err = vm.NewLines(i.voice.print), vm.NewLines(i.voice.print)
+	failed := func(err error) error {
+		i.flush()
+		return i.voice.explain(fmt.Errorf("start guest: %w", err))
+	}
+	v, err := prog.Instantiate(vm.Config{
+		Limits: p.Limits, State: i, Env: p.Env, Files: p.Files, Stdout: i.out, Stderr: i.err,
+	})
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -54,7 +66,7 @@ func start(p *guest.Plugin, prog *vm.Program, config []byte) (*vm.Instance, erro
 func (i *instance) run() error {
 	for _, name := range []string{"_initialize", "_start"} {
 		if f := i.vm.Lookup(name); f != nil {
-			_, err := i.vm.Call(f, nil)
+			_, err := i.vm.Start(f)
 			return err
 		}
 	}

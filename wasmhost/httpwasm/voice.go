@@ -1,7 +1,6 @@
 package httpwasm
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,7 @@ import (
 	"github.com/weirproxy/weir/wasmhost/guest"
 )
 
-// lineSize is how much of a line is logged.
+// lineSize is how much of a line is logged, in bytes.
 const lineSize = 4 << 10
 
 // voice is what a guest says, kept to a number of lines a second.
@@ -28,10 +27,11 @@ func (v *voice) hears(l slog.Level) bool {
 	return v.plugin.Log != nil && v.plugin.Log.Enabled(context.Background(), l)
 }
 
-func (v *voice) say(l slog.Level, line []byte) {
-	if len(line) > lineSize {
-		line = line[:lineSize]
+func (v *voice) say(l slog.Level, line string) {
+	if line == "" {
+		return
 	}
+	v.last = strings.ToValidUTF8(line, "\uFFFD")
 	if !v.hears(l) {
 		return
 	}
@@ -42,7 +42,6 @@ func (v *voice) say(l slog.Level, line []byte) {
 		v.plugin.Counters.LogsLost.Add(1)
 		return
 	}
-	v.last = strings.ToValidUTF8(string(line), "\uFFFD")
 	v.plugin.Log.LogAttrs(context.Background(), l, "guest says",
 		slog.String("plugin", v.plugin.Name), slog.String("line", v.last))
 }
@@ -55,26 +54,5 @@ func (v *voice) explain(err error) error {
 	return fmt.Errorf("%w; its last line was %q", err, v.last)
 }
 
-// printed is a guest's standard output or error, cut into lines.
-type printed struct {
-	voice *voice
-	rest  []byte // of a line that has not ended yet
-}
-
-// Write implements io.Writer. It never fails: what nobody wants to read is dropped.
-func (p *printed) Write(b []byte) (int, error) {
-	n := len(b)
-	for {
-		line, rest, ended := bytes.Cut(b, []byte("\n"))
-		if room := lineSize - len(p.rest); room > 0 {
-			p.rest = append(p.rest, line[:min(len(line), room)]...)
-		}
-		if !ended {
-			return n, nil
-		}
-		if line := bytes.TrimRight(p.rest, "\r"); len(line) > 0 {
-			p.voice.say(slog.LevelInfo, line)
-		}
-		p.rest, b = p.rest[:0], rest
-	}
-}
+// print logs what the guest writes to its standard output and error.
+func (v *voice) print(line string) { v.say(slog.LevelInfo, line[:min(len(line), lineSize)]) }

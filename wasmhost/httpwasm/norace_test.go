@@ -1,0 +1,5 @@
+//go:build !race
+
+package httpwasm_test
+
+const raceEnabled = false
