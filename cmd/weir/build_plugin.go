@@ -44,10 +44,6 @@ type module struct {
 	err  error
 }
 
-// maxModule bounds the size of modules: the largest that people run, interpreters of
-// whole languages, have 30 MiB.
-const maxModule = 256 << 20
-
 // filters makes the filters of a list.
 func (b *builder) filters(list []config.PluginUse) (all []exchange.Filter) {
 	for i := range list {
@@ -126,10 +122,6 @@ func (b *builder) plugin(c *config.Plugin) *wasmhost.Plugin {
 		b.fail(c.Pos, b.c.Pos, err)
 		return nil
 	}
-	if !b.plugins.closing {
-		b.plugins.closing = true
-		b.closers = append(b.closers, func() { b.world.plugins.retire(b.plugins.giveBack) })
-	}
 	if !b.mayCall(&c.Grants) {
 		return nil
 	}
@@ -141,6 +133,14 @@ func (b *builder) plugin(c *config.Plugin) *wasmhost.Plugin {
 	}
 	b.plugins.open[key] = p
 	return p
+}
+
+// givesBack has the snapshot give back what is opened from now on.
+func (b *builder) givesBack() {
+	if !b.plugins.closing {
+		b.plugins.closing = true
+		b.closers = append(b.closers, func() { b.world.plugins.retire(b.plugins.giveBack) })
+	}
 }
 
 // giveBack gives back all that a build has opened.
@@ -192,17 +192,18 @@ func readModule(path string) ([]byte, error) {
 	var b bytes.Buffer
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, cmp.Or(err, fmt.Errorf("read %s: it is no file", path))
-	} else if info.Size() < maxModule {
+	} else if info.Size() < vm.MaxModule {
 		b.Grow(int(info.Size()) + bytes.MinRead)
 	}
-	if n, err := b.ReadFrom(io.LimitReader(f, maxModule+1)); err != nil || n > maxModule {
-		return nil, cmp.Or(err, fmt.Errorf("read %s: larger than %d MiB", path, maxModule>>20))
+	if n, err := b.ReadFrom(io.LimitReader(f, vm.MaxModule+1)); err != nil || n > vm.MaxModule {
+		return nil, cmp.Or(err, fmt.Errorf("read %s: larger than %d MiB", path, vm.MaxModule>>20))
 	}
 	return b.Bytes(), nil
 }
 
 // mayCall has guests find what they are granted. It tells whether all of it is there.
 func (b *builder) mayCall(g *config.Grants) bool {
+	b.givesBack()
 	before := len(b.errs)
 	add := func(target string, pool builtPool) {
 		if !b.plugins.called[target] && pool.Pool != nil {

@@ -21,7 +21,7 @@ import (
 func (b *builder) action(r *config.Rule, params []string, anyCase bool) exchange.Handler {
 	switch {
 	case r.Root != nil:
-		return b.static(r.Root, anyCase)
+		return b.cgi(r.Root, b.static(r.Root, anyCase))
 	case r.Proxy != nil:
 		return b.proxy(r.Proxy)
 	case r.Module != nil:

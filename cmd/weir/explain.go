@@ -231,6 +231,11 @@ func (e *explanation) action(site *config.Site, r *config.Rule) {
 		e.line("answers", "the module "+nameOfUse(r.Module), r.Module.Pos.String())
 	case r.Root != nil:
 		e.line("answers", "files below "+r.Root.Dir, r.Root.Pos.String())
+		if g := r.Root.CGI; g != nil {
+			for _, dir := range g.Dirs {
+				e.line("", "programs below "+dir.Text, dir.Pos.String())
+			}
+		}
 	case r.Proxy != nil:
 		e.line("answers", "an upstream", r.Proxy.Pos.String())
 		if m := r.Proxy.Mirror; m != nil {

@@ -144,6 +144,10 @@ func (p *plugins) retire(end func()) {
 	p.retiring.Lock()
 	defer p.retiring.Unlock()
 	host := p.current()
+	if host == nil {
+		end()
+		return
+	}
 	before := host.Status()
 	end()
 	left := map[*guest.Counters]bool{}

@@ -66,6 +66,19 @@ func gives(status int) []byte {
 	}.Bytes()
 }
 
+// prints is a CGI program that prints a text.
+func prints(text string) []byte {
+	write := Import{Module: "wasi_snapshot_preview1", Name: "fd_write", Params: []wasm.ValueType{wasm.I32, wasm.I32, wasm.I32, wasm.I32}, Results: I32}
+	return Module{
+		Imports: []Import{write}, Pages: 1, Data: []Data{{At: 64, Data: text}},
+		Funcs: []Func{{Name: "_start", Body: Code{
+			I32Const, 0, I32Const, 64, I32Store, uint32(2), uint32(0),
+			I32Const, 0, I32Const, len(text), I32Store, uint32(2), uint32(4),
+			I32Const, 1, I32Const, 0, I32Const, 1, I32Const, 16, Call, "fd_write", Drop,
+		}}},
+	}.Bytes()
+}
+
 func TestPlugins_StandWhereTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -10,7 +11,8 @@ import (
 )
 
 // guest FILE KIND [WORD] writes a module: a filter that stamps responses with WORD, one
-// that answers with the status WORD, or one that speaks nothing.
+// that answers with the status WORD, a CGI program that prints WORD, with | for the ends
+// of lines, or one that speaks nothing.
 func cmdGuest(ts *testscript.TestScript, _ bool, args []string) {
 	var code []byte
 	switch args[1] {
@@ -20,6 +22,8 @@ func cmdGuest(ts *testscript.TestScript, _ bool, args []string) {
 		status, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		code = gives(status)
+	case "prints":
+		code = prints(strings.ReplaceAll(args[2], "|", "\n"))
 	case "speaks-nothing":
 		code = vmtest.Module{Funcs: []vmtest.Func{{Name: "run"}}}.Bytes()
 	default:

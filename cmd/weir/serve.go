@@ -29,7 +29,7 @@ type serveCmd struct {
 	Cert      string   `name:"tls-cert" placeholder:"FILE" help:"HTTPS with this certificate chain."`
 	Key       string   `name:"tls-key" placeholder:"FILE" help:"Its key; default: in the same file."`
 	Password  string   `name:"tls-password-file" placeholder:"FILE" help:"Refused: keys with a password are not supported." hidden:""`
-	CGI       bool     `name:"cgi" help:"Refused: CGI in wasm comes with a later version." hidden:""`
+	CGI       bool     `name:"cgi" help:"Run the .wasm files below /cgi-bin and /htbin as CGI programs."`
 	Header    []string `short:"H" placeholder:"'NAME: VALUE'" help:"Header field to add to every response." sep:"none"`
 	NoCache   bool     `help:"Tell clients to ask again every time."`
 	Log       string   `default:"console" enum:"console,json,combined,clf,off" help:"Access log: console, json, combined, clf or off."`
@@ -71,8 +71,6 @@ func (cmd *serveCmd) configuration() (string, error) {
 		}
 	}
 	switch {
-	case cmd.CGI:
-		return "", fmt.Errorf("--cgi: CGI programs in wasm come with a later version of weir")
 	case cmd.Password != "":
 		return "", fmt.Errorf("--tls-password-file: keys with a password are not supported; decrypt it: openssl pkey -in key.pem -out plain.pem")
 	case cmd.Key != "" && cmd.Cert == "":
@@ -96,6 +94,9 @@ func (cmd *serveCmd) configuration() (string, error) {
 	}
 	fmt.Fprintf(&b, "listen: {%s: %s}\nadmin: off\nlog: %s\n", kind, quote(cmd.address(port)), cmd.Log)
 	fmt.Fprintf(&b, "sites:\n  default:\n    hosts: [localhost]\n    tls: %s\n    root: %s\n    browse: %v\n    spa: %v\n", tls, quote(dir), cmd.Browse, cmd.SPA)
+	if cmd.CGI {
+		b.WriteString("    cgi: [/cgi-bin, /htbin]\n")
+	}
 	if cmd.NoCache {
 		b.WriteString("    cache_control: none\n")
 	}
