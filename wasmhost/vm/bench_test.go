@@ -89,3 +89,17 @@ func BenchmarkGate(b *testing.B) {
 		g.Unlock()
 	}
 }
+
+// BenchmarkLoad compiles a tiny module, and links it to WASI.
+func BenchmarkLoad(b *testing.B) {
+	e := newEngine(b, vm.Options{})
+	code := Guest(Flood(Clock()))
+	b.ReportAllocs()
+	for b.Loop() {
+		p, err := e.Load(b.Context(), code, nothing())
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.Release()
+	}
+}

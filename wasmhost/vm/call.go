@@ -74,7 +74,7 @@ func (i *Instance) outer(f *Func, allowed int64, wall time.Duration, args []uint
 	}
 	i.enter(allowed, wall)
 	var begin time.Time
-	if i.calls++; i.calls%sampled == 1 {
+	if i.calls++; i.calls%sampled == 0 {
 		begin = time.Now()
 	}
 	v, err = i.call(f, args)

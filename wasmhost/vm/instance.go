@@ -39,7 +39,8 @@ type Instance struct {
 	fuel    api.MutableGlobal
 	memory  []byte // the guest's, now
 	mapping *mapping
-	initial int // bytes of memory after it was instantiated
+	initial int  // bytes of memory after it was instantiated
+	starved bool // it was refused more memory
 	roots   []*rootFS
 	ctx     *callContext
 	args    [maxArgs]uint64
@@ -107,6 +108,8 @@ func InstanceOf(ctx context.Context) *Instance {
 // Host functions may be called meanwhile.
 func (p *Program) Instantiate(c Config) (*Instance, error) {
 	i := &Instance{State: c.State, Limits: c.Limits.WithDefaults(), program: p, stop: make(chan struct{})}
+	// Of instances that are called but once each sixteenth is timed, too.
+	i.calls = p.made.Add(1)
 	i.Limits.Memory = min(i.Limits.Memory, 1<<32)
 	if m := p.Info.Memory; m != nil && m.Min > uint64(i.Limits.Memory)>>16 {
 		return nil, fmt.Errorf("start instance: it needs %d KiB of memory; its limit is %d KiB", m.Min<<6, i.Limits.Memory>>10)

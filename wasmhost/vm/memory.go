@@ -89,6 +89,7 @@ func (a *allocator) Allocate(_, most uint64) experimental.LinearMemory {
 func (a *allocator) Reallocate(size uint64) []byte {
 	i := (*Instance)(a)
 	if size > uint64(i.Limits.Memory) {
+		i.starved = true
 		return nil
 	}
 	m := &i.program.engine.memories

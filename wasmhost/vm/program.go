@@ -28,6 +28,7 @@ type Program struct {
 	code    wazero.CompiledModule
 	exports map[string]api.FunctionDefinition
 	config  wazero.ModuleConfig // of all instances
+	made    atomic.Uint32       // instances, so far
 
 	// The first instantiation writes to what the later ones read (wazero #929).
 	first   sync.Mutex

@@ -87,11 +87,14 @@ func (i *Instance) trapOf(name string, err error) (t *Trap, stack string) {
 		text = text[at+len("wasm error: "):]
 	}
 	text = strings.TrimSuffix(text, " (recovered by wazero)")
-	t = &Trap{Reason: Crashed, Err: errors.New(text)}
-	if text == "stack overflow" {
-		t.Reason, t.Err = Stack, errStack
+	switch {
+	case text == "stack overflow":
+		return &Trap{Reason: Stack, Err: errStack}, stack
+	case i.starved:
+		// Guests crash in ways of their own when there is no more; this tells why.
+		return &Trap{Reason: Crashed, Err: fmt.Errorf("%s, after it was refused more than %d KiB of memory", text, i.Limits.Memory>>10)}, stack
 	}
-	return t, stack
+	return &Trap{Reason: Crashed, Err: errors.New(text)}, stack
 }
 
 // frames takes the functions' names from the engine's trace, where signatures follow them.
