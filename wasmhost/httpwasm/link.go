@@ -64,7 +64,10 @@ var hostcalls = map[string]hostcall{
 // wrap makes what the engine calls of a host function.
 func wrap(f hostcall) api.GoModuleFunc {
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
-		f(vm.InstanceOf(ctx).State.(*instance), stack)
+		v := vm.InstanceOf(ctx)
+		i := v.State.(*instance)
+		i.vm = v // a module's start section runs before Instantiate has returned it
+		f(i, stack)
 	}
 }
 

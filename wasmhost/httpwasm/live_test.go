@@ -248,8 +248,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-func (l *logged) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+func (l *logged) logger(least slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: least}))
 }
 
 func selfSigned(t testing.TB) (server, client *tls.Config) {

@@ -212,7 +212,7 @@ func TestOpen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var log logged
-			f := probed(t, &guest.Plugin{Name: "probe", Open: true, Log: log.logger()}, tt.config)
+			f := probed(t, &guest.Plugin{Name: "probe", Open: true, Log: log.logger(slog.LevelDebug)}, tt.config)
 			var s seen
 			res := exchangetest.Do(t, exchange.Chain(s.next(plain), f), exchangetest.NewRequest("POST", "/", tell(tt.ask, tt.answer, body)...))
 			if res.Status != tt.status || s.body != tt.sent || s.method == "PUT" {
@@ -276,7 +276,7 @@ func boolInt(b bool) int {
 func TestNextFails(t *testing.T) {
 	t.Parallel()
 	var log logged
-	f := probed(t, &guest.Plugin{Log: log.logger()}, "features 2")
+	f := probed(t, &guest.Plugin{Log: log.logger(slog.LevelDebug)}, "features 2")
 	h := exchange.Chain(exchange.HandlerFunc(func(*exchange.Request) (*exchange.Response, error) {
 		return nil, &exchange.Error{Fault: exchange.Upstream, Err: errors.New("no upstream")}
 	}), f)
@@ -327,7 +327,7 @@ func (failing) Read([]byte) (int, error) { return 0, errCut }
 func TestLog(t *testing.T) {
 	t.Parallel()
 	var log logged
-	p := &guest.Plugin{Name: "probe", Log: log.logger(), Limits: vm.Limits{Logs: 5}}
+	p := &guest.Plugin{Name: "probe", Log: log.logger(slog.LevelDebug), Limits: vm.Limits{Logs: 5}}
 	f := probed(t, p, "")
 	ask := func(script string) string {
 		res := exchangetest.Do(t, exchange.Chain(exchange.HandlerFunc(plain), f), exchangetest.NewRequest("GET", "/", tell(script, "")...))
