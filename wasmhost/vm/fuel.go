@@ -33,6 +33,7 @@ var (
 func (i *Instance) enter(allowed int64, wall time.Duration) {
 	i.limit, i.granted, i.charged, i.paid = allowed, min(quantum, allowed), 0, 0
 	i.wall, i.until = wall, time.Time{}
+	i.printed.forget()
 	if i.fuel != nil {
 		i.fuel.Set(uint64(i.granted))
 	}

@@ -50,7 +50,7 @@ type Instance struct {
 	nanos   int64
 	worn    bool
 	trap    *Trap
-	tail    tail // of stderr
+	printed printed // to stderr, in the call under way
 	random  randomness
 
 	limit   int64 // fuel that the call under way may burn in all
@@ -148,7 +148,7 @@ func (p *Program) Instantiate(c Config) (*Instance, error) {
 // configure says what WASI gives to the guest.
 func (i *Instance) configure(c Config) (wazero.ModuleConfig, error) {
 	mc := i.program.config.WithNanosleep(i.sleep).WithRandSource(&i.random).
-		WithStdout(&output{i, c.Stdout, nil}).WithStderr(&output{i, c.Stderr, &i.tail})
+		WithStdout(&output{i, c.Stdout, nil}).WithStderr(&output{i, c.Stderr, &i.printed})
 	if c.Stdin != nil {
 		mc = mc.WithStdin(&input{i, c.Stdin})
 	}

@@ -7,16 +7,16 @@ import (
 
 // output is the guest's stdout or stderr: it pays for what it writes.
 type output struct {
-	i    *Instance
-	to   io.Writer // nil: nobody
-	tail *tail     // nil: nobody asks
+	i  *Instance
+	to io.Writer // nil: nobody
+	as *printed  // nil: nobody asks
 }
 
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
 	o.i.Charge(int64(hostCall + len(p)/16))
-	if o.tail != nil {
-		o.tail.keep(p)
+	if o.as != nil {
+		o.as.keep(p)
 	}
 	if o.to == nil {
 		return len(p), nil
@@ -37,19 +37,33 @@ func (r *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tail keeps the end of what a guest prints: what it died of, where it says so.
-type tail struct{ text []byte }
+// printed keeps the beginning and the end of what a guest prints during one call: what it
+// died of, where it says so. Go's runtime says it first, and goes on for long.
+type printed struct {
+	first, last []byte
+	lost        bool // there was more between them
+}
 
-func (t *tail) keep(p []byte) {
-	const most = 2 << 10
-	if len(p) >= most {
-		t.text = append(t.text[:0], p[len(p)-most:]...)
-		return
+func (t *printed) keep(p []byte) {
+	const most = 1 << 10 // of each
+	n := min(len(p), most-len(t.first))
+	t.first, p = append(t.first, p[:n]...), p[n:]
+	if n := len(t.last) + len(p) - most; n > 0 {
+		t.lost = true
+		old := min(n, len(t.last))
+		t.last, p = append(t.last[:0], t.last[old:]...), p[n-old:]
 	}
-	if n := len(t.text) + len(p) - most; n > 0 {
-		t.text = append(t.text[:0], t.text[n:]...)
+	t.last = append(t.last, p...)
+}
+
+func (t *printed) forget() { t.first, t.last, t.lost = t.first[:0], t.last[:0], false }
+
+// String implements fmt.Stringer.
+func (t *printed) String() string {
+	if t.lost {
+		return string(t.first) + "\n…\n" + string(t.last)
 	}
-	t.text = append(t.text, p...)
+	return string(t.first) + string(t.last)
 }
 
 // Lines is a writer that gives what guests print to a log, line by line.

@@ -35,8 +35,8 @@ type Trap struct {
 	Func   string // the export that was called
 	Reason Reason
 	Code   uint32 // of Exited
-	// Stack is the guest's, innermost first, one function a line, and behind it the end
-	// of what it had printed to stderr; may be "".
+	// Stack is the guest's, innermost first, one function a line, and behind it what the
+	// call had printed to stderr, shortened; may be "".
 	Stack string
 	Err   error // the cause, in a few words
 }
@@ -61,8 +61,8 @@ func (i *Instance) failed(name string, err error) *Trap {
 		t.Stack += "\n"
 	}
 	t.Stack += stack
-	if i.trap = t; i.depth == 0 && len(i.tail.text) > 0 {
-		t.Stack = strings.TrimLeft(t.Stack+"\nprinted:\n"+string(i.tail.text), "\n")
+	if i.trap = t; i.depth == 0 && len(i.printed.first) > 0 {
+		t.Stack = strings.TrimLeft(t.Stack+"\nprinted:\n"+i.printed.String(), "\n")
 	}
 	return t
 }
