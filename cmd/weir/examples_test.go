@@ -12,12 +12,15 @@ import (
 )
 
 // runExample runs an example's configuration, in a copy, on ports of its own, with
-// upstream in the place of the address that it names.
-func runExample(t *testing.T, name, address, upstream string) *program {
+// upstream in the place of the address that it names. prepare adds to the copy.
+func runExample(t *testing.T, name, address, upstream string, prepare ...func(dir string)) *program {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(example(name))); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range prepare {
+		f(dir)
 	}
 	conf, err := os.ReadFile(filepath.Join(dir, "weir.yaml"))
 	if err != nil {
@@ -153,4 +156,34 @@ func TestExamples_GRPC(t *testing.T) {
 	t.Parallel()
 	p := runExample(t, "grpc", "127.0.0.1:9201", startExample(t, "grpc", "./server"))
 	p.follow(t, "grpc", 1, "./client", "./client -addr "+p.https)
+}
+
+// guestOf builds the guest of an example as its README says, into a copy of the example.
+func guestOf(t *testing.T, name, to string, flags ...string) func(dir string) {
+	return func(dir string) {
+		t.Helper()
+		args := append([]string{"build", "-o", filepath.Join(dir, to)}, flags...)
+		cmd := exec.CommandContext(t.Context(), clients.Find(t, "go"), args...)
+		cmd.Dir, cmd.Env = filepath.Join(example(name), "guest"), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %q in examples/%s/guest: %v\n%s", args, name, err, text)
+		}
+	}
+}
+
+// TestExamples_Filter runs the README's commands.
+func TestExamples_Filter(t *testing.T) {
+	t.Parallel()
+	p := runExample(t, "filter", "localhost", "localhost", guestOf(t, "filter", "filter.wasm", "-buildmode=c-shared"))
+	p.follow(t, "filter", 4, "localhost:8443", p.https, "curl ", "curl -sS ")
+	if !p.logged("HTTP/2.0 /locked 401") {
+		t.Errorf("the refusal is not in the access log: %q", p.accessLines())
+	}
+}
+
+// TestExamples_CGI runs the README's commands.
+func TestExamples_CGI(t *testing.T) {
+	t.Parallel()
+	p := runExample(t, "cgi", "localhost", "localhost", guestOf(t, "cgi", "www/cgi-bin/hello.wasm"))
+	p.follow(t, "cgi", 4, "localhost:8443", p.https, "curl ", "curl -sS ")
 }
