@@ -136,6 +136,7 @@ func (i *instance) verdict(err error) error {
 	x := &i.x
 	switch {
 	case err != nil:
+		i.vm.Close() // also one that was not called, its budget used up: it has not ended what it began
 		return i.plugin.Fail(x.r, err)
 	case x.err == errWrittenSize:
 		return i.plugin.Fail(x.r, x.err)

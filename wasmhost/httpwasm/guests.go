@@ -22,6 +22,7 @@ type Guests struct {
 type shared struct {
 	pool  *vm.Pool
 	users int
+	ready bool         // an instance could be started
 	told  vm.PoolStats // what the plugin's counters know of it
 }
 
@@ -75,18 +76,32 @@ func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error)
 		g.shared[key] = s
 	}
 	s.users++
+	ready := s.ready
 	g.mu.Unlock()
 	free := sync.OnceFunc(func() { g.free(key, s) })
+	if !ready { // else all may be busy, with exchanges of a snapshot before this one
+		if err := g.try(ctx, s); err != nil {
+			free()
+			return nil, nil, err
+		}
+	}
+	return &filter{plugin: g.plugin, pool: s.pool}, free, nil
+}
+
+// try starts a first instance.
+func (g *Guests) try(ctx context.Context, s *shared) error {
 	first, err := s.pool.Get(ctx.Done)
 	if err != nil {
-		free()
-		return nil, nil, err
+		return err
 	}
 	if g.plugin.Fresh {
 		first.Close()
 	}
 	s.pool.Put(first)
-	return &filter{plugin: g.plugin, pool: s.pool}, free, nil
+	g.mu.Lock()
+	s.ready = true
+	g.mu.Unlock()
+	return nil
 }
 
 func (g *Guests) free(key string, s *shared) {
