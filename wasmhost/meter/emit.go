@@ -2,12 +2,12 @@ package meter
 
 import "encoding/binary"
 
-// What a function has counted is settled at a loop's head when it is above settleLoop,
-// and before a call that may recurse when it is above settleCall: so much goes unpaid in
-// each frame on the stack.
+// What a function has counted is settled at a loop's head when it is above settleFlat.
+// In functions that may recurse so much goes unpaid in each frame on the stack, of which
+// there may be StackLimit/frameBase: hence settleDeep.
 const (
-	settleLoop = 1000
-	settleCall = 64
+	settleFlat = 1 << 13
+	settleDeep = 1 << 8
 	// freeLeaf is up to what cost a function that calls none and has no loop is free.
 	freeLeaf = 16
 )
@@ -18,9 +18,9 @@ type writer struct {
 	out  []byte
 	code []byte // the code section's content
 	// indices of what is added
-	fuel                 uint32
-	burn, bytes, entries uint32
-	plain, taking, burnt uint32 // types
+	fuel, stack                uint32
+	burn, bytes, entries, deep uint32
+	plain, taking, burnt       uint32 // types
 }
 
 func (w *writer) byte(b ...byte) { w.out = append(w.out, b...) }
@@ -57,27 +57,18 @@ func (w *writer) sized(body func()) {
 	w.out[at+4] = byte(n)
 }
 
-// yieldIfBelow calls the host if the value of the local is out of fuel.
-func (w *writer) yieldIfBelow(local uint32) {
-	w.op(opLocalGet, local)
-	w.byte(opI32Wrap, opI32Const, 0, opI32LtS, opIf, void, opCall, 0, opEnd)
-}
-
-// pay adds n to the global, keeps it in local, and yields if that leaves no fuel.
-func (w *writer) pay(n int64, local uint32) {
-	w.op(opGlobalGet, w.fuel)
-	w.i64(n)
-	w.byte(opI64Add)
+// settle makes what is on the stack the fuel that is left, and calls the host if it is
+// below zero. It uses the local.
+func (w *writer) settle(local uint32) {
 	w.op(opLocalTee, local)
 	w.op(opGlobalSet, w.fuel)
-	w.yieldIfBelow(local)
+	w.op(opLocalGet, local)
+	w.byte(opI64Const, 0, opI64LtS, opIf, void, opCall, 0, opEnd)
 }
 
-// settleAbove pays what the local has counted if that is above n.
-func (w *writer) settleAbove(n int64, local uint32, op byte) {
-	if op != 0 {
-		w.op(op, local)
-	}
+// settleAbove pays what the local, which is also on the stack, has counted if that is
+// above n.
+func (w *writer) settleAbove(n int64, local uint32) {
 	w.i64(n)
 	w.byte(opI64GtS, opIf, void)
 	w.op(opLocalGet, local)
@@ -94,34 +85,25 @@ func (w *writer) count(n uint32, local uint32, op byte) {
 	w.op(op, local)
 }
 
-// function writes one body.
+// function writes one body. It has up to two locals more: what it has counted, and how
+// much stack was in use when it was entered.
 func (w *writer) function(f *function) {
 	cost := w.m.edits[f.first].n
 	free := !f.counts && !f.deep && !f.calls && cost <= freeLeaf
-	extra := uint32(1)
-	if free {
-		extra = 0
+	w.locals(f, !free)
+	if f.deep {
+		w.descend(f)
 	}
-	w.uint(f.groups + extra)
-	w.byte(w.code[f.locals[0]:f.locals[1]]...)
-	if !free {
-		w.byte(1, i64)
+	if f.counts {
+		w.i64(int64(cost) + 1<<unit - 1)
+		w.op(opLocalSet, f.vars)
+	} else if !free {
+		w.op(opGlobalGet, w.fuel)
+		w.i64(-int64(cost>>unit + 1))
+		w.byte(opI64Add)
+		w.settle(f.vars)
 	}
 	wrapped := f.counts || f.deep
-	switch {
-	case free:
-	case f.deep:
-		w.pay(int64(f.weight)<<32-int64(cost+f.weight/stackPerFuel), f.vars)
-	case f.counts:
-		w.i64(int64(cost))
-		w.op(opLocalSet, f.vars)
-	default:
-		w.pay(-int64(max(cost, 1)), f.vars)
-	}
-	if f.deep && f.counts {
-		w.i64(0)
-		w.op(opLocalSet, f.vars)
-	}
 	if wrapped {
 		w.byte(opBlock)
 		w.wrapper(f)
@@ -131,6 +113,42 @@ func (w *writer) function(f *function) {
 		w.exit(f)
 		w.byte(opEnd)
 	}
+}
+
+func (w *writer) locals(f *function, counter bool) {
+	groups := f.groups
+	if counter {
+		groups++
+	}
+	if f.deep {
+		groups++
+	}
+	w.uint(groups)
+	w.byte(w.code[f.locals[0]:f.locals[1]]...)
+	if counter {
+		w.byte(1, i64)
+	}
+	if f.deep {
+		w.byte(1, i32)
+	}
+}
+
+// descend adds f's frame to the stack in use, and calls the host if that is too much.
+// What was in use is kept and put back: taking off instead would make each call wait
+// for the one before, from store to load through memory.
+func (w *writer) descend(f *function) {
+	w.op(opGlobalGet, w.stack)
+	w.op(opLocalTee, f.vars+1)
+	w.byte(opI32Const)
+	w.int(int64(f.weight))
+	w.byte(opI32Add)
+	w.op(opGlobalSet, w.stack)
+	w.op(opLocalGet, f.vars+1)
+	w.byte(opI32Const)
+	w.int(StackLimit)
+	w.byte(opI32GtU, opIf, void)
+	w.op(opCall, w.deep)
+	w.byte(opEnd)
 }
 
 // wrapper writes the type of a block with f's results.
@@ -147,25 +165,25 @@ func (w *writer) wrapper(f *function) {
 
 // exit settles what is open when a function returns.
 func (w *writer) exit(f *function) {
-	w.op(opGlobalGet, w.fuel)
 	if f.deep {
-		w.i64(int64(f.weight) << 32)
-		w.byte(opI64Sub)
+		w.op(opLocalGet, f.vars+1)
+		w.op(opGlobalSet, w.stack)
 	}
-	if !f.counts {
-		w.op(opGlobalSet, w.fuel)
-		return
+	if f.counts {
+		w.op(opGlobalGet, w.fuel)
+		w.op(opLocalGet, f.vars)
+		w.i64(unit)
+		w.byte(opI64ShrU, opI64Sub)
+		w.settle(f.vars)
 	}
-	w.op(opLocalGet, f.vars)
-	w.byte(opI64Sub)
-	w.op(opLocalTee, f.vars)
-	w.op(opGlobalSet, w.fuel)
-	w.yieldIfBelow(f.vars)
 }
 
 // body writes a function's instructions with all edits made.
 func (w *writer) body(f *function, wrapped bool) {
-	from := f.code[0]
+	from, most := f.code[0], int64(settleFlat)
+	if f.deep {
+		most = settleDeep
+	}
 	for i := f.first; i < f.last; i++ {
 		e := &w.m.edits[i]
 		w.out = append(w.out, w.code[from:e.at]...)
@@ -177,12 +195,9 @@ func (w *writer) body(f *function, wrapped bool) {
 			}
 		case loopHead:
 			w.count(e.n, f.vars, opLocalTee)
-			w.settleAbove(settleLoop, f.vars, 0)
+			w.settleAbove(most, f.vars)
 		case toCall:
-			w.beforeCall(f)
 			w.op(opCall, e.n+1)
-		case toIndirect:
-			w.beforeCall(f)
 		case toFunc:
 			w.op(opRefFunc, e.n+1)
 		case toReturn:
@@ -200,25 +215,30 @@ func (w *writer) body(f *function, wrapped bool) {
 	w.out = append(w.out, w.code[from:f.code[1]]...)
 }
 
-func (w *writer) beforeCall(f *function) {
-	if f.deep && f.counts {
-		w.settleAbove(settleCall, f.vars, opLocalGet)
-	}
-}
-
-// helpers writes the functions that are added: burn takes what a function has counted,
-// bytes and entries the length of a bulk operation.
+// helpers writes the functions that are added.
 func (w *writer) helpers() {
+	// burn takes what a function has counted, and returns zero.
 	w.sized(func() {
 		w.byte(0)
 		w.op(opGlobalGet, w.fuel)
-		w.byte(opLocalGet, 0, opI64Sub, opLocalTee, 0)
-		w.op(opGlobalSet, w.fuel)
-		w.yieldIfBelow(0)
+		w.byte(opLocalGet, 0, opI64Const, unit, opI64ShrU, opI64Sub)
+		w.settle(0)
 		w.byte(opI64Const, 0, opEnd)
 	})
+	// A byte that is filled or copied takes some sixteenth of a nanosecond, an entry a
+	// quarter.
 	w.bulk(4)
 	w.bulk(2)
+	// deep tells the host how much stack is in use, and never goes on.
+	w.sized(func() {
+		w.byte(0)
+		w.op(opGlobalGet, w.stack)
+		w.byte(opI64Extend, opI64Const, 32, opI64Shl)
+		w.op(opGlobalGet, w.fuel)
+		w.byte(opI64Add)
+		w.op(opGlobalSet, w.fuel)
+		w.byte(opCall, 0, opUnreachable, opEnd)
+	})
 }
 
 // bulk writes a function that takes a length, burns 1/2^shift of it, and returns it.
@@ -227,9 +247,8 @@ func (w *writer) bulk(shift byte) {
 	w.sized(func() {
 		w.byte(1, 1, i64)
 		w.op(opGlobalGet, w.fuel)
-		w.byte(opLocalGet, 0, opI32Const, shift, opI32ShrU, opI64Extend, opI64Sub, opLocalTee, 1)
-		w.op(opGlobalSet, w.fuel)
-		w.yieldIfBelow(1)
+		w.byte(opLocalGet, 0, opI32Const, shift, opI32ShrU, opI64Extend, opI64Sub)
+		w.settle(1)
 		w.byte(opLocalGet, 0, opEnd)
 	})
 }

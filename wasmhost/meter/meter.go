@@ -17,29 +17,32 @@
 //     settles with the global at its end, and at a loop's head once enough has come
 //     together: a store to load round trip through memory at each turn of a loop would
 //     nearly double the time of tight ones.
-//   - Functions that may recurse add an estimate of their frame to the global's upper
-//     half, and take it off when they return.
+//   - Functions that may recurse add an estimate of their frame to a second global, and
+//     put back what was there when they return. So the second tells how much stack is in
+//     use; a trap leaves it as it was then.
+//
+// It follows that what runs without end settles again and again: it loops, or it returns
+// from calls, or it goes deeper and deeper.
 package meter
 
 // What a rewritten module has besides its own: it imports the function Module.Yield of
-// type () -> (), and exports a mutable i64 global Fuel. The guest calls Yield where the
-// fuel left is below zero; the host then adds fuel, or does not return.
+// type () -> (), and exports two mutable globals. A guest calls Yield where its fuel is
+// below zero; the host then adds to it, or does not return.
 const (
 	Module = "weir"
 	Yield  = "yield"
-	Fuel   = "weir:fuel"
+	Fuel   = "weir:fuel"  // i64: about as many nanoseconds as may pass until the next Yield
+	InUse  = "weir:stack" // i32: bytes of stack in use, by estimate
 )
 
-// StackLimit is how many bytes of stack, by estimate, a guest should not have when it
-// yields. It is the host's to enforce: a recursing guest that runs on for a quantum of
-// fuel takes at most stackPerFuel bytes more for each unit.
+// StackLimit is how many bytes of stack, by estimate, a guest may have. A guest with more
+// calls Yield with Stack above it, and cannot go on.
 const StackLimit = 32 << 20
-
-const stackPerFuel = 32
 
 // Left returns how much fuel a value of the global Fuel says is left. Fuel is added by
 // adding to the value.
 func Left(word uint64) int64 { return int64(int32(word)) }
 
-// Stack returns how many bytes of stack a value of the global Fuel says are in use.
+// Stack returns how many bytes of stack a value of the global Fuel says are in use, or
+// zero where they are not too many.
 func Stack(word uint64) int64 { return (int64(word) - Left(word)) >> 32 }

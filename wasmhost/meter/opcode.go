@@ -105,26 +105,30 @@ const (
 
 // Opcodes of what is injected.
 const (
-	opBlock     = 0x02
-	opIf        = 0x04
-	opEnd       = 0x0b
-	opBr        = 0x0c
-	opCall      = 0x10
-	opLocalGet  = 0x20
-	opLocalSet  = 0x21
-	opLocalTee  = 0x22
-	opGlobalGet = 0x23
-	opGlobalSet = 0x24
-	opI32Const  = 0x41
-	opI64Const  = 0x42
-	opI32LtS    = 0x48
-	opI64GtS    = 0x55
-	opI32ShrU   = 0x76
-	opI64Add    = 0x7c
-	opI64Sub    = 0x7d
-	opI32Wrap   = 0xa7
-	opI64Extend = 0xad // i64.extend_i32_u
-	opRefFunc   = 0xd2
-	void        = 0x40
-	i32, i64    = 0x7f, 0x7e
+	opUnreachable = 0x00
+	opBlock       = 0x02
+	opIf          = 0x04
+	opEnd         = 0x0b
+	opBr          = 0x0c
+	opCall        = 0x10
+	opLocalGet    = 0x20
+	opLocalSet    = 0x21
+	opLocalTee    = 0x22
+	opGlobalGet   = 0x23
+	opGlobalSet   = 0x24
+	opI32Const    = 0x41
+	opI64Const    = 0x42
+	opI32GtU      = 0x4b
+	opI64LtS      = 0x53
+	opI64GtS      = 0x55
+	opI32Add      = 0x6a
+	opI32ShrU     = 0x76
+	opI64Shl      = 0x86
+	opI64ShrU     = 0x88
+	opI64Add      = 0x7c
+	opI64Sub      = 0x7d
+	opI64Extend   = 0xad // i64.extend_i32_u
+	opRefFunc     = 0xd2
+	void          = 0x40
+	i32, i64      = 0x7f, 0x7e
 )

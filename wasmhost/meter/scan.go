@@ -27,7 +27,6 @@ const (
 	segment kind = iota
 	loopHead
 	toCall
-	toIndirect
 	toFunc
 	toReturn
 	bytesOf   // a bulk operation on memory; its length is on the stack
@@ -50,6 +49,10 @@ type function struct {
 	weight      uint32 // bytes of stack, by estimate
 	chain       uint32 // bytes of stack that it and what it calls take uncounted
 }
+
+// unit says how many instructions, by its power of two, cost one unit of fuel: so many
+// take about a nanosecond.
+const unit = 3
 
 // pays is how much a segment pays for others at most.
 const pays = 32
@@ -182,7 +185,6 @@ func (s *scanner) instruction() {
 		s.below(len(s.m.types), "type")
 		s.Uint32()
 		s.f.indirect, s.f.calls = true, true
-		s.mark(toIndirect, at, 0, false)
 	case refFunc:
 		s.mark(toFunc, at, s.below(s.m.functions, "function"), true)
 	case index:

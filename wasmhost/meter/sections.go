@@ -36,8 +36,9 @@ func Rewrite(code []byte) ([]byte, error) {
 func (w *writer) number() {
 	m := w.m
 	w.fuel = uint32(m.globals)
+	w.stack = w.fuel + 1
 	w.burn = uint32(m.functions) + 1
-	w.bytes, w.entries = w.burn+1, w.burn+2
+	w.bytes, w.entries, w.deep = w.burn+1, w.burn+2, w.burn+3
 	w.plain = uint32(len(m.types))
 	w.taking, w.burnt = w.plain+1, w.plain+2
 	next := w.burnt + 1
@@ -58,15 +59,15 @@ func (w *writer) module() error {
 	}{
 		{wasm.SectionType, -1, w.types},
 		{wasm.SectionImport, 1, w.imports},
-		{wasm.SectionFunction, 3, w.functions},
+		{wasm.SectionFunction, 4, w.functions},
 		{wasm.SectionTable, 0, w.tables},
 		{wasm.SectionMemory, 0, w.copy},
-		{wasm.SectionGlobal, 1, w.globals},
-		{wasm.SectionExport, 1, w.exports},
+		{wasm.SectionGlobal, 2, w.globals},
+		{wasm.SectionExport, 2, w.exports},
 		{wasm.SectionStart, 0, w.start},
 		{wasm.SectionElement, 0, w.elements},
 		{wasm.SectionCount, 0, w.copy},
-		{wasm.SectionCode, 3, w.bodies},
+		{wasm.SectionCode, 4, w.bodies},
 		{wasm.SectionData, 0, w.copy},
 	} {
 		body := w.m.sections[part.id]
@@ -131,11 +132,12 @@ func (w *writer) imports(r *wasm.Reader) {
 }
 
 func (w *writer) functions(r *wasm.Reader) {
-	w.uint(r.Uint32() + 3)
+	w.uint(r.Uint32() + 4)
 	w.copy(r)
 	w.uint(w.burnt)
 	w.uint(w.taking)
 	w.uint(w.taking)
+	w.uint(w.plain)
 }
 
 func (w *writer) tables(r *wasm.Reader) {
@@ -159,7 +161,7 @@ func (w *writer) tables(r *wasm.Reader) {
 
 func (w *writer) globals(r *wasm.Reader) {
 	n := r.Uint32()
-	w.uint(n + 1)
+	w.uint(n + 2)
 	for ; n > 0 && r.Err() == nil; n-- {
 		from := r.At()
 		r.Value()
@@ -168,16 +170,17 @@ func (w *writer) globals(r *wasm.Reader) {
 		w.m.constant(r, w)
 	}
 	w.byte(i64, 1, opI64Const, 0, opEnd)
+	w.byte(i32, 1, opI32Const, 0, opEnd)
 }
 
 func (w *writer) exports(r *wasm.Reader) {
 	n := r.Count(3)
-	w.uint(uint32(n + 1))
+	w.uint(uint32(n + 2))
 	for ; n > 0 && r.Err() == nil; n-- {
 		from := r.At()
-		name := r.Take(r.Count(1))
-		if string(name) == Fuel {
-			r.Fail(fmt.Errorf("it exports %q, which is the host's", Fuel))
+		switch name := r.Take(r.Count(1)); string(name) {
+		case Fuel, InUse:
+			r.Fail(fmt.Errorf("it exports %q, which is the host's", name))
 		}
 		kind := wasm.Kind(r.Byte())
 		w.since(r, from)
@@ -195,6 +198,8 @@ func (w *writer) exports(r *wasm.Reader) {
 	}
 	w.name(Fuel)
 	w.op(byte(wasm.Global), w.fuel)
+	w.name(InUse)
+	w.op(byte(wasm.Global), w.stack)
 }
 
 // reached returns the new index of function f.
@@ -209,7 +214,7 @@ func (w *writer) start(r *wasm.Reader) { w.uint(w.m.reached(r, r.Uint32())) }
 
 func (w *writer) bodies(r *wasm.Reader) {
 	r.Take(r.Left())
-	w.uint(uint32(len(w.m.bodies) + 3))
+	w.uint(uint32(len(w.m.bodies) + 4))
 	for i := range w.m.bodies {
 		w.sized(func() { w.function(&w.m.bodies[i]) })
 	}

@@ -131,6 +131,7 @@ func (p *player) act(ctx context.Context, a action) (string, error) {
 	// What a trap left behind is not taken off: who enters begins anew.
 	if g, ok := m.ExportedGlobal(meter.Fuel).(api.MutableGlobal); ok {
 		g.Set(0)
+		m.ExportedGlobal(meter.InUse).(api.MutableGlobal).Set(0)
 	}
 	results, err := f.Call(ctx, args...)
 	for i, t := range f.Definition().ResultTypes() {

@@ -1,0 +1,248 @@
+package meter_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/weirproxy/weir/wasmhost/meter"
+	"github.com/weirproxy/weir/wasmhost/wasm"
+)
+
+// tree has functions each of which calls the next one twice: 2^depth calls, no loop.
+func tree(depth int) guest {
+	g := guest{types: []string{unit}}
+	for i := range depth {
+		next := string([]byte{byte(i + 1)})
+		g.funcs = append(g.funcs, fn{body: "\x10" + next + "\x10" + next, locals: noLocal})
+	}
+	g.funcs = append(g.funcs, fn{locals: noLocal})
+	return g
+}
+
+// Whatever runs without end comes to yield, and soon.
+func TestEndless(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		guest guest
+		want  error
+	}{
+		{"loop", guest{types: []string{unit}, funcs: []fn{{0, noLocal, "\x03\x40\x0c\x00\x0b"}}}, errFuel},
+		{"loop with a parameter", guest{types: []string{unit, intInt}, funcs: []fn{
+			{0, noLocal, "\x41\x05\x03\x01\x0c\x00\x0b\x1a"},
+		}}, errFuel},
+		{"loop by a table", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x03\x40\x41\x00\x0e\x01\x00\x00\x0b"},
+		}}, errFuel},
+		{"loop in dead code's shadow", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x02\x40\x0c\x00\x03\x40\x0b\x0b\x03\x40\x02\x40\x0c\x01\x0b\x0b"},
+		}}, errFuel},
+		{"loop that calls a free leaf", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x03\x40\x10\x01\x0c\x00\x0b"}, {0, noLocal, ""},
+		}}, errFuel},
+		{"tree of calls", tree(33), errFuel},
+		{"fill", guest{types: []string{unit}, memory: "\x00\x80\x08", funcs: []fn{
+			{0, noLocal, "\x03\x40\x41\x00\x41\x00\x41\x80\x80\x80\x20\xfc\x0b\x00\x0c\x00\x0b"},
+		}}, errFuel},
+		{"copy", guest{types: []string{unit}, memory: "\x00\x80\x08", funcs: []fn{
+			{0, noLocal, "\x03\x40\x41\x00\x41\x01\x41\x80\x80\x80\x18\xfc\x0a\x00\x00\x0c\x00\x0b"},
+		}}, errFuel},
+		{"fill of a table", guest{types: []string{unit}, tables: []string{"\x70\x00\x80\x20"}, funcs: []fn{
+			{0, noLocal, "\x03\x40\x41\x00\xd0\x70\x41\x80\x20\xfc\x11\x00\x0c\x00\x0b"},
+		}}, errFuel},
+		{"growth that fails", guest{types: []string{unit}, memory: "\x00\x01", funcs: []fn{
+			{0, noLocal, "\x03\x40\x41\xff\xff\x03\x40\x00\x1a\x0c\x00\x0b"},
+		}}, errFuel},
+		{"recursion", guest{types: []string{unit}, funcs: []fn{{0, noLocal, "\x10\x00"}}}, errStack},
+		{"mutual recursion", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x10\x01"}, {0, noLocal, "\x10\x02"}, {0, noLocal, "\x10\x00"},
+		}}, errStack},
+		{"recursion through a table", guest{types: []string{unit}, tables: []string{"\x70\x00\x02"}, elem: []byte{0, 1}, funcs: []fn{
+			{0, noLocal, "\x41\x01\x11\x00\x00"}, {0, noLocal, "\x10\x00"},
+		}}, errStack},
+		{"recursion in a loop", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x03\x40\x10\x00\x0c\x00\x0b"},
+		}}, errStack},
+		{"recursion with many locals", guest{types: []string{unit}, funcs: []fn{
+			{0, "\x01\xa0\x9c\x01\x7b", "\x10\x00"},
+		}}, errStack},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, true)
+			w.limit = 20
+			m, err := w.load(t.Context(), c.guest.encode(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = m.ExportedFunction("f0").Call(t.Context()); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// What a module must not reach before it is rewritten it must not reach after: an index
+// one too high would be the host's counter, or a function that burns fuel.
+func TestForbiddenReach(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"no such global (0)":   "\x42\x00\x24\x00",
+		"no such global (1)":   "\x41\x00\x24\x01",
+		"no such function":     "\x10\x01",
+		"no such type":         "\x41\x00\x11\x01\x00",
+		"no such block type":   "\x02\x01\x0b",
+		"no such local":        "\x20\x00\x1a",
+		"branch out":           "\x0c\x01",
+		"branch out of a loop": "\x03\x40\x41\x00\x0d\x02\x0b",
+		"table out":            "\x41\x00\x0e\x00\x01",
+		"no such reference":    "\xd2\x01\x1a",
+		"else at large":        "\x05",
+		"end at large":         "\x0b",
+		"cut off":              "\x41",
+	} {
+		g := guest{types: []string{unit}, tables: []string{"\x70\x00\x01"}, funcs: []fn{{0, noLocal, body}}}
+		if out, err := meter.Rewrite(g.encode()); err == nil {
+			t.Errorf("%s: got %x and no error for %x", name, out, body)
+		}
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		body string
+		want wasm.Feature
+	}{
+		{"\x12\x00", wasm.TailCalls},
+		{"\x13\x00\x00", wasm.TailCalls},
+		{"\x41\x00\xfe\x10\x02\x00\x1a", wasm.Threads},
+		{"\x06\x40\x0b", wasm.Exceptions},
+		{"\x1f\x40\x00\x0b", wasm.Exceptions},
+		{"\xfb\x00\x00", wasm.GarbageCollection},
+		{"\x14\x00", wasm.TypedReferences},
+		{"\xfd\x80\x02", wasm.RelaxedSIMD},
+		{"\x41\x00\x28\x42\x01\x00\x1a", wasm.MultiMemory},
+	} {
+		g := guest{types: []string{unit}, memory: "\x00\x01", funcs: []fn{{0, noLocal, c.body}}}
+		_, err := meter.Rewrite(g.encode())
+		if u, ok := errors.AsType[*wasm.Unsupported](err); !ok || u.Feature != c.want {
+			t.Errorf("%x: got %v, want %v", c.body, err, wasm.Uses(c.want))
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	grow := func(table string, n string) guest { // grows table 0 by n
+		return guest{types: []string{toInt}, tables: []string{table}, funcs: []fn{
+			{0, noLocal, "\xd0\x70\x41" + n + "\xfc\x0f\x00"},
+		}}
+	}
+	for _, c := range []struct {
+		name  string
+		guest guest
+		want  int32
+	}{
+		{"a little", grow("\x70\x00\x01", "\x80\x08"), 1},
+		{"to the end", grow("\x70\x00\x00", "\x80\x80\x08"), 0},
+		{"too far", grow("\x70\x00\x01", "\x80\x80\x08"), -1},
+		{"beyond its own end", grow("\x70\x01\x01\x02", "\x02"), -1},
+		{"from far", grow("\x70\x00\x80\x80\x20", "\x01"), -1},
+	} {
+		m, err := newWorld(t, true).load(t.Context(), c.guest.encode(), "")
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got, err := m.ExportedFunction("f0").Call(t.Context())
+		if err != nil || int32(got[0]) != c.want {
+			t.Errorf("%s: got %d, %v, want %d", c.name, int32(got[0]), err, c.want)
+		}
+	}
+	if _, err := meter.Rewrite(grow("\x70\x00\x81\x80\xc0\x00", "\x01").encode()); err == nil {
+		t.Error("got no error for a table of more than a million entries")
+	}
+}
+
+func TestLocals(t *testing.T) {
+	t.Parallel()
+	g := guest{types: []string{unit}, funcs: []fn{{0, "\x02\xa0\x8d\x06\x7f\x01\x7f", ""}}}
+	if _, err := meter.Rewrite(g.encode()); err == nil || !strings.Contains(err.Error(), "locals") {
+		t.Errorf("got %v, want an error about locals", err)
+	}
+}
+
+// Recursion that is deep but ends goes on: 50,000 frames.
+func TestDeepRecursion(t *testing.T) {
+	t.Parallel()
+	g := guest{types: []string{intInt}, funcs: []fn{
+		// f(n) = n == 0 ? 0 : f(n-1) + 1
+		{0, noLocal, "\x20\x00\x45\x04\x40\x41\x00\x0f\x0b\x20\x00\x41\x01\x6b\x10\x00\x41\x01\x6a"},
+	}}
+	m, err := newWorld(t, true).load(t.Context(), g.encode(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // what is in use is taken off again
+		got, err := m.ExportedFunction("f0").Call(t.Context(), 50_000)
+		if err != nil || got[0] != 50_000 {
+			t.Fatalf("got %v, %v, want 50000", got, err)
+		}
+		if used := m.ExportedGlobal(meter.InUse).Get(); used != 0 {
+			t.Fatalf("got %d bytes in use after the call, want 0", used)
+		}
+	}
+}
+
+// Names stay with their functions.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	g := guest{types: []string{unit}, names: []string{"outer", "inner"}, funcs: []fn{
+		{0, noLocal, "\x10\x01"}, {0, noLocal, "\x00"},
+	}}
+	m, err := newWorld(t, true).load(t.Context(), g.encode(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.ExportedFunction("f0").Call(t.Context())
+	if err == nil || !strings.Contains(err.Error(), ".inner()\n\t.outer()") {
+		t.Errorf("got %v, want a trace of inner and outer", err)
+	}
+}
+
+// Fuel is what is executed, in eighths.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	g := guest{types: []string{intInt}, funcs: []fn{
+		// for n != 0 { n-- }: 5 instructions a turn
+		{0, noLocal, "\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b\x20\x00"},
+		// if n { for 100 times 1 { nop } } else …: an arm that is not taken costs nothing
+		{0, noLocal, "\x20\x00\x04\x7f" + strings.Repeat("\x41\x00\x1a", 1000) + "\x41\x01\x05\x41\x02\x0b"},
+	}}
+	m, err := newWorld(t, true).load(t.Context(), g.encode(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fuel := m.ExportedGlobal(meter.Fuel).(api.MutableGlobal)
+	for _, c := range []struct {
+		f         string
+		n         uint64
+		low, high int64
+	}{
+		{"f0", 80_000, 49_900, 50_100},
+		{"f1", 0, 1, 20},
+		{"f1", 1, 250, 260},
+	} {
+		fuel.Set(1 << 20)
+		if _, err := m.ExportedFunction(c.f).Call(t.Context(), c.n); err != nil {
+			t.Fatal(err)
+		}
+		if got := 1<<20 - meter.Left(fuel.Get()); got < c.low || got > c.high {
+			t.Errorf("%s(%d): got %d, want %d to %d", c.f, c.n, got, c.low, c.high)
+		}
+	}
+}
