@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +127,57 @@ func TestSecurity_W7_HostFunctionsArePaidFor(t *testing.T) {
 		if i.Spent() < 20_000_000 {
 			t.Errorf("%s: burnt %d units", d.Name, i.Spent())
 		}
+	}
+}
+
+// TestSecurity_W7_MemoryComesBack runs alone, since it looks at the process's memory.
+func TestSecurity_W7_MemoryComesBack(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	e := newEngine(t, vm.Options{})
+	resident := func() (mib int) {
+		runtime.GC()
+		debug.FreeOSMemory()
+		b, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			t.Skip(err)
+		}
+		var size, pages int
+		if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages * os.Getpagesize() >> 20
+	}
+	fill := load(t, e, Guest(Fill(900)), nothing())
+	deep := load(t, e, Guest(Deep()), nothing())
+	round := func() (at int) {
+		var all []*vm.Instance
+		for range 4 {
+			i := start(t, fill, vm.Config{})
+			if _, err := i.Call(i.Lookup("run"), nil); err != nil {
+				t.Fatal(err)
+			}
+			j := start(t, deep, vm.Config{Limits: vm.Limits{CPU: time.Minute, Wall: time.Minute}})
+			_, err := j.Call(j.Lookup("run"), nil)
+			trapped(t, err, vm.Stack)
+			all = append(all, i, j)
+		}
+		at = resident()
+		for _, i := range all {
+			i.Close()
+		}
+		return at
+	}
+	round() // what the race detector keeps of its own, too
+	before := resident()
+	for range 5 {
+		if at := round(); at < before+4*50 {
+			t.Errorf("%d MiB with four guests of 56 MiB, and %d before: this measures nothing", at, before)
+		}
+	}
+	if after := resident(); after > before+60 {
+		t.Errorf("%d MiB before, %d MiB after", before, after)
 	}
 }
 
