@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 	"unsafe"
 )
 
@@ -242,8 +241,10 @@ func do(a []string) string {
 		for {
 			lost++
 		}
-	case "sleep":
-		time.Sleep(time.Hour)
+	case "spin":
+		for range 1_000_000 {
+			lost++
+		}
 	case "exit":
 		os.Exit(int(number(arg(1))))
 	default:
