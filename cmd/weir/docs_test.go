@@ -14,7 +14,7 @@ import (
 )
 
 // documents are the ones whose links and examples are checked.
-var documents = []string{"README.md", "PROXYING.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md", "examples/systemd/README.md", "examples/container/README.md", "examples/app/README.md", "examples/websocket/README.md", "examples/grpc/README.md"}
+var documents = []string{"README.md", "PROXYING.md", "PLUGINS.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md", "examples/systemd/README.md", "examples/container/README.md", "examples/app/README.md", "examples/websocket/README.md", "examples/grpc/README.md", "examples/filter/README.md", "examples/cgi/README.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()

@@ -30,6 +30,9 @@ edge/exchange   2  the second direction of a tunnel, ends with it; the interrupt
 edge/http1      3  the sweepers of server and transport, the lookout over clients that leave and upstreams that answer early, one for each of the two, to Shutdown or Close
 edge/proxy      1  a mirrored request, of which there are so many at a time, ends at its deadline
 edge/upstream   3  a pool's keeper, ends when the pool is released, and waits for what it has started: lookups and health checks
+wasmhost/vm     1  a compilation, which ends by itself
+wasmhost/proxywasm 7  a call to an upstream, two kinds of gRPC's, a queue's bell while it rings, an instance that is made anew, two AfterFuncs: a timer's next tick, the end of patience with a root that is not done; all end with their guests
+wasmhost/cgi    2  a program at work and the AfterFunc that ends a silent one, end with the exchange
 edge/accesslog  1  the writer, ends at Close, which flushes
 edge/nethttp   21  HTTP/2's server loop, farewells and ends of idle connections, QUIC's accept loop, connections, their streams and drains, the watch over deadlines; for upstreams a reader and a writer per HTTP/2 connection, the streams that an HTTP/3 upstream opens, a sweeper per client, a sender for bodies that make wait, two AfterFuncs for ends of dials and calls
 `

@@ -13,9 +13,12 @@ import (
 	"github.com/weirproxy/weir/cmd/weir/config"
 )
 
+// explainedObject is an object of the schema, with what its settings are listed behind.
+type explainedObject struct{ object, prefix, file string }
+
 // explained are the objects of the schema whose settings PROXYING.md lists, and a
 // configuration that has one of them, with @ for its settings.
-var explained = []struct{ object, prefix, file string }{
+var explained = []explainedObject{
 	{"proxy", "", "sites: {a.lan: {proxy: {to: 'https://b', @}}}"},
 	{"endpoint", "to.", "sites: {a.lan: {proxy: {to: {url: 'https://b', @}}}}"},
 	{"balance", "balance.", "sites: {a.lan: {proxy: {to: 'https://b', balance: {@}}}}"},
@@ -33,19 +36,25 @@ var explained = []struct{ object, prefix, file string }{
 	{"trusted_proxies", "", "trusted_proxies: {from: private, @}\nsites: {a.lan: {proxy: b}}"},
 }
 
-var settingRow = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (?:`([^`]+)`)? *\\| \\S")
+var settingRow = regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\| (?:`([^`]+)`)? *\\| \\S")
 
 // TestProxying_ListsEverySetting holds the tables of PROXYING.md to what there is, and
 // to what holds where nothing is written.
 func TestProxying_ListsEverySetting(t *testing.T) {
 	t.Parallel()
+	listsEverySetting(t, "PROXYING.md", explained)
+}
+
+// listsEverySetting holds the tables of a document to the objects that it explains.
+func listsEverySetting(t *testing.T, document string, explained []explainedObject) {
+	t.Helper()
 	var schema struct {
 		Defs map[string]struct{ Properties map[string]any } `json:"$defs"`
 	}
 	if err := json.Unmarshal(config.Schema(), &schema); err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(readDocument(t, "PROXYING.md"), "\n## Settings\n")
+	_, text, _ := strings.Cut(readDocument(t, document), "\n## Settings\n")
 	rows := settingRow.FindAllStringSubmatch(text, -1)
 	for _, o := range explained {
 		keys := slices.Sorted(maps.Keys(schema.Defs[o.object].Properties))
@@ -57,7 +66,7 @@ func TestProxying_ListsEverySetting(t *testing.T) {
 			switch {
 			case key == "import": // of snippets, everywhere
 			case i < 0:
-				t.Errorf("PROXYING.md does not list %s%s, of %s", o.prefix, key, o.object)
+				t.Errorf("%s does not list %s%s, of %s", document, o.prefix, key, o.object)
 			default:
 				if value := rows[i][2]; value != "" {
 					sameWith(t, o.file, key+": "+value)
@@ -67,7 +76,7 @@ func TestProxying_ListsEverySetting(t *testing.T) {
 		}
 	}
 	for _, row := range rows {
-		t.Errorf("PROXYING.md lists %s, which there is not", row[1])
+		t.Errorf("%s lists %s, which there is not", document, row[1])
 	}
 }
 
@@ -77,30 +86,35 @@ func sameWith(t *testing.T, file, setting string) {
 	normal := func(setting string) string {
 		c, err := config.Parse("weir.yaml", []byte(strings.Replace(file, "@", setting, 1)), config.Options{Dir: "."})
 		if err != nil {
-			t.Errorf("PROXYING.md says that this is the default: %s: %v", setting, err)
+			t.Errorf("the document says that this is the default: %s: %v", setting, err)
 			return ""
 		}
 		return string(config.Normal(c))
 	}
 	base := ""
 	switch key, _, _ := strings.Cut(setting, ":"); {
-	case key == "memory" || key == "enabled":
+	case key == "memory" && strings.Contains(file, "memory: 64MiB, ") || key == "enabled":
 		file = strings.NewReplacer("memory: 64MiB, ", "", "enabled: true, ", "").Replace(file)
 	case key == "pending" || key == "wait":
 		base = "requests: 10"
 		setting = base + ", " + setting
 	}
 	if got, want := normal(setting), normal(base); got != want {
-		t.Errorf("PROXYING.md says that this is the default: %s: with it the configuration is\n%s\nand without\n%s", setting, got, want)
+		t.Errorf("the document says that this is the default: %s: with it the configuration is\n%s\nand without\n%s", setting, got, want)
 	}
 }
 
 // TestProxying_QuotesValidConfiguration holds its YAML to what weir accepts.
 func TestProxying_QuotesValidConfiguration(t *testing.T) {
 	t.Parallel()
-	blocks := yamlBlock.FindAllStringSubmatch(readDocument(t, "PROXYING.md"), -1)
-	if len(blocks) < 3 {
-		t.Errorf("found %d blocks of YAML, want three at least", len(blocks))
+	quotesValidConfiguration(t, "PROXYING.md", 3)
+}
+
+func quotesValidConfiguration(t *testing.T, document string, least int) {
+	t.Helper()
+	blocks := yamlBlock.FindAllStringSubmatch(readDocument(t, document), -1)
+	if len(blocks) < least {
+		t.Errorf("found %d blocks of YAML, want %d at least", len(blocks), least)
 	}
 	for _, m := range blocks {
 		file := filepath.Join(t.TempDir(), "weir.yaml")
