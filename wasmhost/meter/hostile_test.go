@@ -168,6 +168,34 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// Numbers that are claimed are not believed: the engine would allocate by them, and end
+// the process for want of memory.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	const many = "\xff\xff\xff\xff\x0f"
+	for _, sections := range []string{
+		"\x01\x06" + many + "\x60",
+		"\x01\x07\x01\x60" + many,
+		"\x02\x05" + many,
+		"\x03\x05" + many,
+		"\x04\x05" + many,
+		"\x05\x05" + many,
+		"\x06\x05" + many,
+		"\x07\x05" + many,
+		"\x09\x05" + many,
+		"\x09\x09\x01\x01\x00" + many + "\x00",
+		"\x0a\x05" + many,
+		"\x0b\x05" + many,
+		"\x0b\x07\x01\x01" + many,
+		"\x0c\x05" + many,
+		"\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x0a\x01\x08\x01" + many + "\x7f\x0b",
+	} {
+		if _, err := meter.Rewrite([]byte("\x00asm\x01\x00\x00\x00" + sections)); err == nil {
+			t.Errorf("got no error for %x", sections)
+		}
+	}
+}
+
 func TestLocals(t *testing.T) {
 	t.Parallel()
 	g := guest{types: []string{unit}, funcs: []fn{{0, "\x02\xa0\x8d\x06\x7f\x01\x7f", ""}}}

@@ -61,14 +61,14 @@ func (w *writer) module() error {
 		{wasm.SectionImport, 1, w.imports},
 		{wasm.SectionFunction, 4, w.functions},
 		{wasm.SectionTable, 0, w.tables},
-		{wasm.SectionMemory, 0, w.copy},
+		{wasm.SectionMemory, 0, w.memories},
 		{wasm.SectionGlobal, 2, w.globals},
 		{wasm.SectionExport, 2, w.exports},
 		{wasm.SectionStart, 0, w.start},
 		{wasm.SectionElement, 0, w.elements},
-		{wasm.SectionCount, 0, w.copy},
+		{wasm.SectionCount, 0, w.dataCount},
 		{wasm.SectionCode, 4, w.bodies},
-		{wasm.SectionData, 0, w.copy},
+		{wasm.SectionData, 0, w.data},
 	} {
 		body := w.m.sections[part.id]
 		if body == nil {
@@ -157,6 +157,43 @@ func (w *writer) tables(r *wasm.Reader) {
 		w.op(1, uint32(l.Min))
 		w.uint(uint32(most))
 	}
+}
+
+func (w *writer) memories(r *wasm.Reader) {
+	n := r.Count(2)
+	if n > 1 {
+		r.Fail(wasm.Uses(wasm.MultiMemory))
+	}
+	if n > 0 {
+		r.Limits()
+	}
+	w.since(r, 0)
+}
+
+func (w *writer) dataCount(r *wasm.Reader) {
+	n := r.Uint32()
+	if data := w.m.sections[wasm.SectionData]; data == nil && n > 0 {
+		r.Fail(fmt.Errorf("it has no data, and counts %d", n))
+	}
+	w.since(r, 0)
+}
+
+// data reads all segments: the engine allocates by the number that they claim to be.
+func (w *writer) data(r *wasm.Reader) {
+	for n := r.Count(2); n > 0 && r.Err() == nil; n-- {
+		kind := r.Uint32()
+		if kind > 2 {
+			r.Fail(fmt.Errorf("data segment of kind %d is not known", kind))
+		}
+		if kind == 2 {
+			r.Uint32()
+		}
+		if kind != 1 {
+			w.m.constant(r, nil)
+		}
+		r.Take(r.Count(1))
+	}
+	w.since(r, 0)
 }
 
 func (w *writer) globals(r *wasm.Reader) {

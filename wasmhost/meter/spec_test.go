@@ -158,19 +158,17 @@ func cause(err error) string {
 // is valid stays so, what is not is refused, traps are the same traps.
 func TestSpecification(t *testing.T) {
 	t.Parallel()
-	for _, quantum := range []int64{1, 1 << 20} { // 1: nearly every check yields
-		t.Run(fmt.Sprint("quantum ", quantum), func(t *testing.T) {
+	for dir, quantum := range map[string]int64{"v1": 1 << 20, "v2": 1} { // 1: nearly every check yields
+		t.Run(dir, func(t *testing.T) {
 			t.Parallel()
+			dir := filepath.Join(engineDir(), "internal/integration_test/spectest", dir, "testdata")
+			files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
 			commands := 0
-			for _, dir := range []string{"v1", "v2"} {
-				dir = filepath.Join(engineDir(), "internal/integration_test/spectest", dir, "testdata")
-				files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
-				for _, file := range files {
-					commands += compare(t, dir, file, quantum)
-				}
+			for _, file := range files {
+				commands += compare(t, dir, file, quantum)
 			}
-			if commands < 40_000 {
-				t.Errorf("got %d commands, want at least 40000", commands)
+			if commands < 18_000 {
+				t.Errorf("got %d commands, want at least 18000", commands)
 			}
 		})
 	}

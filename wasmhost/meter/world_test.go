@@ -28,6 +28,8 @@ var (
 	errStack = errors.New("too deep")
 )
 
+var first sync.Once
+
 // world is a runtime whose guests are metered, or not.
 type world struct {
 	wazero.Runtime
@@ -41,6 +43,8 @@ type world struct {
 func newWorld(t testing.TB, metered bool) *world {
 	t.Helper()
 	ctx := t.Context()
+	// The engine finds out its own version with the first runtime, without a lock.
+	first.Do(func() { wazero.NewRuntime(ctx).Close(ctx) })
 	w := &world{
 		Runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithMemoryLimitPages(1024)),
 		metered: metered, quantum: 1 << 20, limit: 1 << 30,

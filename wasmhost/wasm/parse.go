@@ -75,7 +75,7 @@ func (p *parser) section(id byte) {
 		p.custom()
 		return
 	case SectionType:
-		p.vector(3, p.functype)
+		p.vector(2, p.functype)
 	case SectionImport:
 		p.vector(4, p.imported)
 	case SectionFunction:
