@@ -84,8 +84,8 @@ func proxySetBufferBytes(i *instance, a []uint64) abi.Status {
 		i.complain("body changed too late, or too early: ignored")
 		return abi.BadArgument
 	}
-	if int64(len(h.buffer))+int64(len(data)) > i.vm.Limits.Body+chunk {
-		i.complain("body grows over its limit: ignored")
+	if int64(len(h.buffer))+int64(len(data)) > max(i.vm.Limits.Body, 2*chunk) {
+		h.tooLong = true // security W11: the exchange fails, and what is left of the body does not pass for it
 		return abi.InternalFailure
 	}
 	h.splice(uint64(u32(a[1])), uint64(u32(a[2])), data)

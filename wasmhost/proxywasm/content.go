@@ -245,7 +245,7 @@ func (c *content) show() (pass bool, err error) {
 				return false, err
 			}
 		case int64(n) > s.i.vm.Limits.Body:
-			return false, c.tooLong()
+			return false, s.tooLong(h)
 		default:
 			pass = false
 		}
@@ -265,11 +265,11 @@ func (c *content) show() (pass bool, err error) {
 	return pass, nil
 }
 
-// tooLong is the error of a body that the guest wants whole and that is more than it
-// may hold (security W11).
-func (c *content) tooLong() error {
-	e := &exchange.Error{Fault: exchange.Plugin, Err: errTooLong}
-	if c.h == &c.s.in {
+// tooLong is the error of a body of which the guest holds, or makes, more than it may
+// (security W11).
+func (s *stream) tooLong(h *half) error {
+	e := &exchange.Error{Fault: exchange.Plugin, Status: http.StatusInternalServerError, Err: errTooLong}
+	if h == &s.in {
 		e.Fault, e.Status = exchange.Client, http.StatusRequestEntityTooLarge
 	}
 	return e

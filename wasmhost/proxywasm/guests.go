@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
@@ -28,6 +29,8 @@ func Speaks(m *wasm.Module) bool {
 type Guests struct {
 	plugin *guest.Plugin
 	prog   *vm.Program
+	// patience is how long a guest may pause a stream.
+	patience time.Duration
 
 	// setup is held while instances are started, and uses added or taken away: one
 	// after the other, so that every instance has a root for every use.
@@ -58,7 +61,7 @@ func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, erro
 		n = runtime.GOMAXPROCS(0)
 	}
 	g := &Guests{
-		plugin: p, prog: prog, uses: map[string]*use{}, slots: make([]slot, n),
+		plugin: p, prog: prog, patience: guest.Wait, uses: map[string]*use{}, slots: make([]slot, n),
 		news: make(chan struct{}), stop: make(chan struct{}),
 	}
 	g.empty.Store(int32(n))

@@ -55,6 +55,7 @@ type half struct {
 	resumed bool // the guest wants it to go on
 	touched bool // the guest has changed something of it
 	changed bool // the guest has changed the content
+	tooLong bool // the guest has made the content longer than it may
 	cut     bool // the guest has ended it early: content is not passed on
 
 	signal chan struct{} // holds a token when who waits for the guest should look again

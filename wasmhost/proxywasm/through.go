@@ -6,7 +6,6 @@ import (
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
-	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
@@ -79,6 +78,9 @@ func (s *stream) call(h *half, at stage, f *vm.Func, a, b uint64) (abi.Action, e
 	if err := s.over(); err != nil {
 		return 0, err
 	}
+	if h.tooLong {
+		return 0, s.tooLong(h)
+	}
 	if h.resumed {
 		v = 0
 	}
@@ -135,7 +137,7 @@ func (s *stream) wait(h *half, c *content) error {
 			}
 		}
 		if timer == nil {
-			timer = time.NewTimer(guest.Wait)
+			timer = time.NewTimer(s.i.guests.patience)
 			defer timer.Stop()
 			patience = timer.C
 			if c == nil || !c.apart { // else others watch the client, and interrupt us

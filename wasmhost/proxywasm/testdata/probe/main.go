@@ -171,10 +171,11 @@ func seen(phase string, ctx, n, end uint32) uint32 {
 	known(ctx)
 	paused = ctx
 	say(fmt.Sprintf("%s %d %d", phase, n, end))
+	result := run(phase, ctx, 0)
 	if end == 1 {
-		return run(phase, ctx, run(phase+"_end", ctx, 0))
+		result = run(phase+"_end", ctx, result)
 	}
-	return run(phase, ctx, 0)
+	return result
 }
 
 //go:wasmexport proxy_on_done
