@@ -110,13 +110,19 @@ func (o *callout) context() *guestContext {
 	return &o.rt.guestContext
 }
 
+// maxTarget is how long the name of an upstream may be; what is longer is none.
+const maxTarget = 1 << 10
+
 // upstream finds what a guest wants to call.
-func (i *instance) upstream(target string) (guest.Upstream, bool) {
+func (i *instance) upstream(target string) (guest.Upstream, error) {
+	if len(target) >= maxTarget {
+		return nil, errors.New("find upstream: its name is too long")
+	}
 	up, err := i.plugin.Upstream(target)
 	if err != nil {
-		i.plugin.Log.Warn("plugin may not call upstream", "plugin", i.plugin.Name, "upstream", target, "err", err)
+		return nil, fmt.Errorf("find upstream: %w", err)
 	}
-	return up, err == nil
+	return up, nil
 }
 
 // proxyHttpCall has upstream, headers, body, trailers, timeout, where to put the token.
@@ -128,7 +134,7 @@ func proxyHttpCall(i *instance, a []uint64) abi.Status {
 	if timeout == 0 {
 		timeout = callTime
 	}
-	target, ok := i.vm.ReadString(u32(a[0]), u32(a[1]))
+	target, ok := i.view(a[0], a[1])
 	if !ok {
 		return abi.InvalidMemoryAccess
 	}
@@ -144,17 +150,22 @@ func proxyHttpCall(i *instance, a []uint64) abi.Status {
 	if !ok {
 		return abi.InvalidMemoryAccess
 	}
-	o := i.open()
-	if o == nil {
+	if int64(len(body)) > i.vm.Limits.Body {
+		i.complain("call with a body over its limit: refused")
 		return abi.InternalFailure
 	}
-	if err := o.fill(head, body, trailer); err != nil {
-		i.plugin.Log.Warn("plugin makes a bad call", "plugin", i.plugin.Name, "upstream", target, "err", err)
-		o.cancel(errCanceled)
-		return abi.BadArgument
+	o := i.open()
+	if o == nil {
+		i.complain("call beside as many as may be under way: refused")
+		return abi.InternalFailure
 	}
-	up, ok := i.upstream(target)
-	if !ok {
+	err := o.fill(head, body, trailer)
+	var up guest.Upstream
+	if err == nil {
+		up, err = i.upstream(string(target[:min(len(target), maxTarget)]))
+	}
+	if err != nil {
+		i.complain(err.Error())
 		o.cancel(errCanceled)
 		return abi.BadArgument
 	}

@@ -1,6 +1,7 @@
 package proxywasm
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,10 @@ func proxyGrpcCall(i *instance, a []uint64) abi.Status {
 	message, ok := i.view(a[8], a[9])
 	if !ok {
 		return abi.InvalidMemoryAccess
+	}
+	if int64(len(message)) > i.vm.Limits.Body {
+		i.complain("call with a message over its limit: refused")
+		return abi.InternalFailure
 	}
 	o, up, st := i.openRPC(a)
 	if st != abi.OK {
@@ -78,19 +83,19 @@ func (i *instance) openRPC(a []uint64) (*callout, guest.Upstream, abi.Status) {
 	}
 	o := i.open()
 	if o == nil {
+		i.complain("call beside as many as may be under way: refused")
 		return nil, nil, abi.InternalFailure
 	}
 	target, err := serviceOf(part[0])
 	if err == nil {
-		err = o.setRPC(string(part[1]), string(part[2]), part[3])
+		err = o.setRPC(part[1], part[2], part[3])
+	}
+	var up guest.Upstream
+	if err == nil {
+		up, err = i.upstream(target)
 	}
 	if err != nil {
-		i.plugin.Log.Warn("plugin makes a bad call", "plugin", i.plugin.Name, "upstream", target, "err", err)
-		o.cancel(errCanceled)
-		return nil, nil, abi.ParseFailure
-	}
-	up, ok := i.upstream(target)
-	if !ok {
+		i.complain(err.Error())
 		o.cancel(errCanceled)
 		return nil, nil, abi.ParseFailure
 	}
@@ -98,10 +103,13 @@ func (i *instance) openRPC(a []uint64) (*callout, guest.Upstream, abi.Status) {
 }
 
 // setRPC makes the head of a gRPC request.
-func (o *callout) setRPC(service, method string, metadata []byte) error {
+func (o *callout) setRPC(service, method, metadata []byte) error {
 	o.rpc = &rpc{}
 	o.call.Method = "POST"
-	if err := o.setTarget("/" + service + "/" + method); err != nil {
+	if len(service) > maxTarget || len(method) > maxTarget {
+		return errors.New("call upstream: the name of its method is too long")
+	}
+	if err := o.setTarget("/" + string(service) + "/" + string(method)); err != nil {
 		return err
 	}
 	h := &o.call.Header
@@ -119,7 +127,7 @@ func (o *callout) setRPC(service, method string, metadata []byte) error {
 	return nil
 }
 
-// streaming finds a gRPC callout of the guest's.
+// rpcOf finds a gRPC callout of the guest's.
 func (i *instance) rpcOf(token uint64) *callout {
 	if o := i.calls.out[u32(token)]; o != nil && o.rpc != nil {
 		return o

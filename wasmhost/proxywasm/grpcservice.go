@@ -9,6 +9,9 @@ import (
 // an envoy.config.core.v3.GrpcService message that holds one. Every such message has a
 // control character, the tag of one of its first two fields, and no name has.
 func serviceOf(b []byte) (string, error) {
+	if len(b) > maxService {
+		return "", errProto
+	}
 	message := false
 	for _, c := range b {
 		message = message || c < ' '
@@ -33,6 +36,9 @@ func serviceOf(b []byte) (string, error) {
 	}
 	return target, err
 }
+
+// maxService is how long such a message may be: it may hold metadata, too.
+const maxService = 64 << 10
 
 var errProto = errors.New("read GrpcService: malformed message")
 

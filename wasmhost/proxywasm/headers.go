@@ -16,8 +16,8 @@ type fieldMap struct {
 	half   *half            // of a stream's map; nil: of a call's answer
 }
 
-// mapOf returns the map of a kind. Maps of the effective stream are readable as long as
-// there is one.
+// mapOf returns the map of a kind. Maps of the effective stream are readable while
+// they are here.
 func (i *instance) mapOf(m abi.Map) fieldMap {
 	if m >= abi.GRPCInitialMetadata {
 		if m <= abi.CallResponseTrailers {
@@ -29,6 +29,9 @@ func (i *instance) mapOf(m abi.Map) fieldMap {
 		return fieldMap{}
 	}
 	s := i.effective.stream
+	if request := m <= abi.RequestTrailers; request && !s.hasRequest() || !request && !s.hasResponse() {
+		return fieldMap{}
+	}
 	switch m {
 	case abi.RequestHeaders:
 		return fieldMap{s.in.header, s, &s.in}

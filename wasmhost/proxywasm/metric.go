@@ -14,6 +14,9 @@ func proxyDefineMetric(i *instance, a []uint64) abi.Status {
 	if !ok {
 		return abi.InvalidMemoryAccess
 	}
+	if len(name) > commons.MaxName {
+		return abi.BadArgument
+	}
 	n, err := i.plugin.Commons.Define(commons.Kind(u32(a[0])), string(name))
 	if err != nil {
 		return failing(err)

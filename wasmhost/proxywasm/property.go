@@ -113,7 +113,7 @@ func (c *guestContext) property(path []byte, v value) (value, bool) {
 		return v.text(c.i.plugin.VMID)
 	}
 	s := c.stream
-	if s == nil || !s.reachable() {
+	if s == nil || !s.hasRequest() {
 		return v, false
 	}
 	switch string(head) {
@@ -144,16 +144,17 @@ func (c *guestContext) property(path []byte, v value) (value, bool) {
 	return v, false
 }
 
-// reachable tells whether the exchange's facts may be read now: while it is the
-// exchange's own goroutine that has called the guest, or waits for it. A callback of the
-// root that speaks of a stream which is somewhere else meanwhile would read what others
-// are writing.
-func (s *stream) reachable() bool {
-	if s.finished || s.in.stage != passed {
-		return true
-	}
-	return s.out.stage != idle && s.out.stage != passed
+// here tells whether a direction of the exchange is with this filter now: its head has
+// not gone on, or a callback runs, or has paused it. A callback of the root that speaks
+// of a stream which is somewhere else would read what others are writing.
+func (s *stream) here(h *half) bool {
+	return s.finished || !h.sent || h.stage != idle && h.stage != passed
 }
+
+// hasRequest tells whether what is known of the request may be read now, hasResponse
+// that there is a response, and that it may.
+func (s *stream) hasRequest() bool  { return s.here(&s.in) || s.hasResponse() }
+func (s *stream) hasResponse() bool { return s.resp != nil && s.here(&s.out) }
 
 // requestID is the client's, or a proxy's before us, else ours.
 func (s *stream) requestID() string {

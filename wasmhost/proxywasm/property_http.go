@@ -99,10 +99,10 @@ func (s *stream) responseProperty(path []byte, v value) (value, bool) {
 	if string(leaf) == "code_details" {
 		return v.given(s.details)
 	}
-	resp := s.resp
-	if resp == nil {
+	if !s.hasResponse() {
 		return v, false
 	}
+	resp := s.resp
 	record := &s.r.Record
 	switch string(leaf) {
 	case "code":

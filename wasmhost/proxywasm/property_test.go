@@ -165,16 +165,23 @@ func TestProperty_KnowsOnlyWhatIsThere(t *testing.T) {
 func TestSecurity_W9_PropertiesOfStreamsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := propertyStream()
-	s.in.stage = passed
+	s.in.pass()
 	if got, ok := get(&s.guestContext, "request|path"); ok {
 		t.Errorf("path of a request that is elsewhere = %q, want not found", got)
 	}
 	if _, ok := get(&s.guestContext, "plugin_name"); !ok {
 		t.Error("the plugin's own facts are gone as well")
 	}
+	s.resp = &exchange.Response{Status: 200, Body: exchange.NoBody}
+	s.out.pass()
+	if got, ok := get(&s.guestContext, "response|code"); ok {
+		t.Errorf("code of a response that is elsewhere = %q, want not found", got)
+	}
 	s.out.stage = inBody
-	if _, ok := get(&s.guestContext, "request|path"); !ok {
-		t.Error("path is not found in the response's callbacks")
+	for _, path := range []string{"request|path", "response|code"} {
+		if _, ok := get(&s.guestContext, path); !ok {
+			t.Errorf("%s is not found in the response's callbacks", path)
+		}
 	}
 }
 

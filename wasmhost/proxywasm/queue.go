@@ -77,6 +77,9 @@ func proxyRegisterSharedQueue(i *instance, a []uint64) abi.Status {
 	if !ok {
 		return abi.InvalidMemoryAccess
 	}
+	if len(name) > commons.MaxName {
+		return abi.BadArgument
+	}
 	if i.effective == nil {
 		return abi.InternalFailure
 	}
@@ -110,6 +113,9 @@ func proxyResolveSharedQueue(i *instance, a []uint64) abi.Status {
 	name, ok := i.view(a[2], a[3])
 	if !ok {
 		return abi.InvalidMemoryAccess
+	}
+	if len(id) > maxTarget || len(name) > commons.MaxName {
+		return abi.NotFound
 	}
 	q, err := i.plugin.Commons.Resolve(string(id), string(name))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -132,7 +133,7 @@ func (l *lines) WithGroup(string) slog.Handler            { return l }
 func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	line := r.Message
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "text" && r.Message == "guest says" {
+		if a.Key == "text" && r.Message == "guest says" && !strings.HasPrefix(a.Value.String(), "weir: ") {
 			l.says(a.Value.String())
 		}
 		line += " " + a.String()
@@ -140,7 +141,9 @@ func (l *lines) Handle(_ context.Context, r slog.Record) error {
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.other = append(l.other, line)
+	if len(l.other) < 1000 {
+		l.other = append(l.other, line)
+	}
 	return nil
 }
 
