@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
-	. "github.com/weirproxy/weir/wasmhost/vmtest" //lint:ignore ST1001 modules are written in its words
+	. "github.com/weirproxy/weir/wasmhost/vmtest"
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
 
@@ -72,5 +72,20 @@ func TestLink_TakesAllVersionsAtOnce(t *testing.T) {
 	}
 	if got, want := len(link.Modules[0].Funcs), len(abi.HostFuncs()); got != want {
 		t.Errorf("%d functions linked, want %d: every one once", got, want)
+	}
+}
+
+func TestLink_StandsInForFunctionsOfOtherHosts(t *testing.T) {
+	t.Parallel()
+	m := rigModule()
+	m.Imports = append(m.Imports, Import{Module: "env", Name: "proxy_redis_init", Params: I32x2, Results: I32})
+	m.Funcs = append(m.Funcs, Func{Name: "call_proxy_redis_init", Params: I32x2, Results: I32, Body: Code{
+		LocalGet, 0, LocalGet, 1, Call, "proxy_redis_init"}})
+	r := newRigOf(t, nil, m)
+	for range 2 {
+		r.want(abi.Unimplemented, "proxy_redis_init", "redis")
+	}
+	if n := r.told.count("proxy_redis_init"); n != 1 {
+		t.Errorf("%d lines name the function, want 1", n)
 	}
 }

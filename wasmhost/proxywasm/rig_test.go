@@ -15,7 +15,7 @@ import (
 	"github.com/weirproxy/weir/wasmhost/commons"
 	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
-	. "github.com/weirproxy/weir/wasmhost/vmtest" //lint:ignore ST1001 modules are written in its words
+	. "github.com/weirproxy/weir/wasmhost/vmtest"
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
 
@@ -161,6 +161,11 @@ func (l *lines) count(part string) (n int) {
 // newRig starts a rig. up may be nil: then there is nothing to call.
 func newRig(tb testing.TB, up guest.Upstream) *rig {
 	tb.Helper()
+	return newRigOf(tb, up, rigModule())
+}
+
+func newRigOf(tb testing.TB, up guest.Upstream, m Module) *rig {
+	tb.Helper()
 	r := &rig{tb: tb, heard: make(chan string, 4096)}
 	r.told = &lines{says: func(s string) {
 		select {
@@ -179,7 +184,7 @@ func newRig(tb testing.TB, up guest.Upstream) *rig {
 			return up, nil
 		},
 	}
-	code := rigModule().Bytes()
+	code := m.Bytes()
 	info, err := wasm.Parse(code)
 	if err != nil {
 		tb.Fatal(err)
