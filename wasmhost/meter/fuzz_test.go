@@ -22,6 +22,7 @@ func FuzzRewrite(f *testing.F) {
 		}
 	}
 	f.Add(tree(3).encode())
+	f.Add([]byte("\x00asm\x01\x00\x00\x00\x01\x04\x01`\x00\x00\x03\x03\x01\x000\n\x00")) // a section of nothing
 	config := wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16)
 	valid := func(code []byte) error {
 		ctx := context.Background()

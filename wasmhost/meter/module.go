@@ -71,10 +71,12 @@ func read(code []byte) (*module, error) {
 		{wasm.SectionGlobal, m.readGlobals},
 		{wasm.SectionCode, m.readCode},
 	} {
-		r.Reset(m.sections[part.id])
-		if r.Left() > 0 {
-			part.read(r)
+		body := m.sections[part.id]
+		if body == nil {
+			continue
 		}
+		r.Reset(body)
+		part.read(r)
 		if r.Err() != nil {
 			return nil, fmt.Errorf("section %d: %w", part.id, r.Err())
 		}
