@@ -157,7 +157,7 @@ func (i *instance) set(m *fieldMap, name, value []byte, beside bool) {
 		}
 	}
 	m.half.touched = true
-	i.setField(m.header, key, string(value), !beside)
+	i.setField(m.header, key, i.text(value), !beside)
 }
 
 // setField puts a field into h.
@@ -253,6 +253,19 @@ func (i *instance) lower(name []byte) string {
 	s := string(i.scratch)
 	if len(i.names) < kept && len(s) <= longest {
 		i.names[s] = s
+	}
+	return s
+}
+
+// text returns a copy of a value. What guests add is often the same all the time.
+func (i *instance) text(value []byte) string {
+	const kept, longest = 64, 64
+	if s, ok := i.values[string(value)]; ok {
+		return s
+	}
+	s := string(value)
+	if len(i.values) < kept && len(s) <= longest {
+		i.values[s] = s
 	}
 	return s
 }

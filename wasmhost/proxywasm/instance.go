@@ -43,7 +43,8 @@ type instance struct {
 	size     int // of its memory, and the fuel it had burnt, when last counted
 	spent    int64
 	pairs    []abi.Pair
-	names    map[string]string
+	names    map[string]string // header names, and values, that guests have used
+	values   map[string]string
 }
 
 // lent is set before a callback and emptied after it.
@@ -84,7 +85,7 @@ type root struct {
 func newInstance(g *Guests) *instance {
 	return &instance{
 		plugin: g.plugin, guests: g, exports: &exports{},
-		contexts: map[uint32]*guestContext{}, roots: map[*use]*root{}, names: map[string]string{},
+		contexts: map[uint32]*guestContext{}, roots: map[*use]*root{}, names: map[string]string{}, values: map[string]string{},
 	}
 }
 

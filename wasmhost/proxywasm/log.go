@@ -18,7 +18,7 @@ const lineLimit = 8 << 10
 
 // logLines are what a guest logged lately, for errors to tell, and how much.
 type logLines struct {
-	last   [3]string
+	last   [8]string
 	n      int
 	second int64
 	count  int
@@ -45,7 +45,7 @@ func (i *instance) say(level slog.Level, text string) {
 		return
 	}
 	text = strings.TrimSuffix(text, "\n")
-	if level >= slog.LevelInfo {
+	if level >= slog.LevelInfo && text != "" && text[0] != '\t' { // lines of traces begin so
 		l.last[l.n%len(l.last)] = text
 		l.n++
 	}

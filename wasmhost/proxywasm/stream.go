@@ -68,9 +68,9 @@ type half struct {
 }
 
 // room gives streams back their memory.
-var room = sync.Pool{New: func() any {
-	return &stream{in: half{signal: make(chan struct{}, 1)}, out: half{signal: make(chan struct{}, 1)}}
-}}
+var room = sync.Pool{New: func() any { return &stream{in: newHalf(), out: newHalf()} }}
+
+func newHalf() half { return half{signal: make(chan struct{}, 1), owned: true, length: -1} }
 
 var errClosed = errors.New("instance is closed")
 
