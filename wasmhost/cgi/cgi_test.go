@@ -119,7 +119,11 @@ func TestHandle_FailuresOfPrograms(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := serve(t, writer(text, tt.body), &guest.Plugin{Limits: vm.Limits{Request: 5 * time.Millisecond, Wall: 100 * time.Millisecond}})
+			limits := vm.Limits{Request: 5 * time.Millisecond}
+			if tt.name == "sleep" {
+				limits.Wall = 100 * time.Millisecond
+			}
+			h := serve(t, writer(text, tt.body), &guest.Plugin{Limits: limits})
 			got := exchangetest.Do(t, h, exchangetest.NewRequest("GET", "/"))
 			e, _ := errors.AsType[*exchange.Error](got.Err)
 			if got.Status != tt.status || tt.err != "" && (e == nil || e.Fault != exchange.Plugin || !strings.Contains(e.Error(), tt.err)) {
@@ -129,8 +133,6 @@ func TestHandle_FailuresOfPrograms(t *testing.T) {
 	}
 }
 
-// TestHandle_FollowsLocalRedirects has a program that answers what its environment begins
-// with PATH_INFO of, which takes a real program; here it always redirects.
 func TestHandle_BoundsLocalRedirects(t *testing.T) {
 	t.Parallel()
 	h := serve(t, says("Location: /app/x\n\n"), &guest.Plugin{})
@@ -263,5 +265,20 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			exchangetest.TestHandler(t, serve(t, code, &guest.Plugin{}), requests...)
 		})
+	}
+}
+
+// TestSecurity_W9_ProgramsBeginAnew has a program count its runs in its memory.
+func TestSecurity_W9_ProgramsBeginAnew(t *testing.T) {
+	t.Parallel()
+	const text = "Content-Type: a/b\n\n0"
+	at := 1024 + len(text) - 1
+	h := serve(t, writer(text, vmtest.Code{
+		vmtest.I32Const, at, vmtest.I32Const, at, vmtest.I32Load8U, 0, 0, vmtest.I32Const, 1, vmtest.I32Add, vmtest.I32Store8, 0, 0,
+		put(0, len(text))}), &guest.Plugin{})
+	for range 10 {
+		if got := exchangetest.Do(t, h, exchangetest.NewRequest("GET", "/")); string(got.Body) != "1" {
+			t.Fatalf("got %q, %v; want 1: memory of another request is seen", got.Body, got.Err)
+		}
 	}
 }

@@ -31,6 +31,15 @@ func TestGo(t *testing.T) {
 	if got := ask("GET", "/app/cookies"); got.Status != 418 || !slices.Equal(slices.Collect(got.Header.Values("set-cookie")), []string{"a=1", "b=2"}) {
 		t.Errorf("cookies: got %d %q, %v", got.Status, fieldsOf(&got.Header), got.Err)
 	}
+	got := ask("POST", "/app/local", exchangetest.Body("gone"), exchangetest.Field("if-none-match", "*"))
+	for _, line := range []string{"REQUEST_METHOD=GET", "PATH_INFO=/env/at", "SCRIPT_NAME=/app", "QUERY_STRING=x=1", "REQUEST_URI=/app/env/at?x=1", "CONTENT_TYPE="} {
+		if !strings.Contains(string(got.Body), "\n"+line+"\n") {
+			t.Errorf("local redirect: got %d without %s, %v: %s", got.Status, line, got.Err, got.Body)
+		}
+	}
+	if strings.Contains(string(got.Body), "CONTENT_LENGTH") || strings.Contains(string(got.Body), "IF_NONE_MATCH") {
+		t.Errorf("local redirect has something of the first request: %s", got.Body)
+	}
 	if got := ask("GET", "/app/nothing"); got.Status != 404 {
 		t.Errorf("nothing: got %d, %v", got.Status, got.Err)
 	}

@@ -14,6 +14,10 @@ import (
 )
 
 func main() {
+	if os.Getenv("PATH_INFO") == "/local" { // net/http/cgi always says a status
+		fmt.Print("Location: /app/env/at?x=1\n\n")
+		return
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/app/hello", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "hello from %s", r.Host)
