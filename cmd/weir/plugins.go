@@ -24,7 +24,6 @@ import (
 type plugins struct {
 	mu      sync.Mutex
 	host    *wasmhost.Host
-	cached  string                      // where the host keeps compiled code; "": nowhere
 	callees map[string][]*upstream.Pool // by what guests call them, that of the last build last
 	said    overheard
 
@@ -44,12 +43,18 @@ func (w *world) openHost() (*wasmhost.Host, error) {
 	if p.host != nil {
 		return p.host, nil
 	}
-	p.cached = w.compileCache()
-	host, err := wasmhost.New(wasmhost.Options{
-		Log: slog.New(p.said.listen(w.log.Handler())), CacheDir: p.cached, Upstream: w.callee,
-	})
+	o := wasmhost.Options{Log: slog.New(p.said.listen(w.log.Handler())), CacheDir: w.compileCache(), Upstream: w.callee}
+	host, err := wasmhost.New(o)
+	if err != nil && o.CacheDir != "" {
+		w.log.Warn(notKept, "err", err)
+		o.CacheDir = ""
+		host, err = wasmhost.New(o)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if mode, why := host.Mode(); mode != "compiler" {
+		w.log.Warn("plugins are slow: they cannot be compiled here", "mode", mode, "err", why)
 	}
 	p.host = host
 	return host, nil
@@ -61,6 +66,8 @@ func (p *plugins) current() *wasmhost.Host {
 	defer p.mu.Unlock()
 	return p.host
 }
+
+const notKept = "compiled plugins are not kept: each start compiles them again"
 
 // compileCache returns where compiled modules are kept. Who only looks makes no
 // directory, and uses that of another user neither: what root wrote there, weir could not
@@ -80,7 +87,7 @@ func (w *world) compileCache() string {
 		return ""
 	case errors.Is(err, fs.ErrNotExist):
 		if err = os.MkdirAll(dir, 0o700); err != nil {
-			w.log.Warn("compiled plugins are not kept: each start compiles them again", "err", err)
+			w.log.Warn(notKept, "err", err)
 			return ""
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/cmd/weir/config"
+	"github.com/weirproxy/weir/edge/upstream"
 	"github.com/weirproxy/weir/wasmhost"
 	"github.com/weirproxy/weir/wasmhost/vm"
 	. "github.com/weirproxy/weir/wasmhost/vmtest"
@@ -323,6 +324,84 @@ func eventually(t *testing.T, f func() error) {
 		}
 	}
 	t.Error(err)
+}
+
+// A guest calls the pool of the newest configuration that grants it, and that of the old
+// one again when the new one is given up.
+func TestPlugins_CallWhatTheNewestConfigurationSays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "p.wasm", string(stamp("p")))
+	w := dryWorld()
+	defer w.close()
+	const text = `
+listen: {http: ':0'}
+plugins: {p: {wasm: p.wasm, grants: {upstreams: [api], urls: ["https://x.test:443"]}}}
+upstreams: {api: "10.0.0.%d:80"}
+sites: {a.test: {filters: p, respond: 200}}
+`
+	var pools []*upstream.Pool
+	var discard []func()
+	for n := range 2 {
+		c, err := config.Parse("weir.yaml", fmt.Appendf(nil, text, n+1), config.Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		snap, err := w.build(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		discard = append(discard, snap.Discard)
+		api, err := w.callee("api")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pools = append(pools, api.(callee).pool)
+		if _, err := w.callee("https://x.test"); err != nil {
+			t.Error(err)
+		}
+		if err := api.Do(nil, nil); !errors.Is(err, errDry) {
+			t.Errorf("who only checks asks an upstream: %v", err)
+		}
+	}
+	if pools[0] == pools[1] {
+		t.Error("both found one pool, want that of each configuration in turn")
+	}
+	discard[1]()
+	if api, err := w.callee("api"); err != nil || api.(callee).pool != pools[0] {
+		t.Errorf("after the new one was given up: %v, %v", api, err)
+	}
+	discard[0]()
+	if api, err := w.callee("api"); err == nil {
+		t.Errorf("after all were given up: %v", api)
+	}
+}
+
+// Who has no plugins pays nothing for the engine.
+func TestPlugins_NoneMeansNoHost(t *testing.T) {
+	t.Parallel()
+	w := dryWorld()
+	defer w.close()
+	if err := builtBy(t, w, t.TempDir(), "listen: {http: ':0'}\nsites: {a.test: {root: ., cgi: /x}, b.test: {respond: 200}}\n"); err != nil {
+		t.Fatal(err)
+	}
+	if w.plugins.current() != nil {
+		t.Error("there is a host")
+	}
+}
+
+// TestPlugins_CannotKeepWhatIsCompiled: a data directory that cannot be written costs time
+// at the start, and nothing else.
+func TestPlugins_CannotKeepWhatIsCompiled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "p.wasm", string(stamp("p")))
+	write(t, dir, "data", "a file where a directory should be")
+	w := newWorld(quiet())
+	defer w.close()
+	if err := builtBy(t, w, dir, "listen: {http: ':0'}\ndata: ./data\nlog: off\nplugins: {p: p.wasm}\nsites: {a.test: {filters: p, respond: 200}}\n"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSettingsOfPlugin_EverySettingGoesSomewhere(t *testing.T) {

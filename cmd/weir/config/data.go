@@ -82,7 +82,11 @@ func (r *reader) writeJSONScalar(b *strings.Builder, n *yaml.Node) {
 	}
 	one := *n
 	if one.Value = text; symbolic && n.Style == 0 {
-		one.Tag = "" // as if the value stood there
+		// As if the value stood there.
+		var again yaml.Node
+		if yaml.Unmarshal([]byte(text), &again) == nil && len(again.Content) == 1 && again.Content[0].Value == text {
+			one.Tag = again.Content[0].Tag
+		}
 	}
 	var number float64
 	var whole int64
