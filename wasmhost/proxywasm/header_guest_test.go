@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/weirproxy/weir/wasmhost/vm"
-	. "github.com/weirproxy/weir/wasmhost/vmtest" //lint:ignore ST1001 modules are written in its words
+	. "github.com/weirproxy/weir/wasmhost/vmtest"
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
 

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/weirproxy/weir/edge/exchange"
-	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
@@ -101,6 +100,9 @@ func (s *stream) End(*exchange.Request) {
 	}
 	delete(i.contexts, s.id)
 	i.account()
+	if !i.closed && i.vm.Worn() && !i.retiring.Load() {
+		i.guests.renew(i)
+	}
 	i.drop()
 	i.guests.leave(i)
 	for _, h := range [...]*half{&s.in, &s.out} {
@@ -141,12 +143,4 @@ func (s *stream) wake() {
 		default:
 		}
 	}
-}
-
-// half returns the direction of a map or buffer of the request (0) or response (1).
-func (s *stream) half(d abi.Direction) *half {
-	if d == abi.Request {
-		return &s.in
-	}
-	return &s.out
 }
