@@ -71,7 +71,7 @@ test: wasmhost/meter:      ; github.com/tetratelabs/wazero
 test: wasmhost/vm:         wasmhost/vmtest
 test: wasmhost/proxywasm:  wasmhost/vmtest edge
 test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/proxy edge/route edge/upstream; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net github.com/tetratelabs/wazero
-test: wasmhost/cgi:        wasmhost/vmtest wasmhost/commons edge
+test: wasmhost/cgi:        wasmhost/vmtest wasmhost/commons edge edge/route
 test: wasmhost:            wasmhost/vmtest edge edge/route
 
 test: edge/upstream:       edge
