@@ -98,8 +98,7 @@ func request(t *testing.T, method, url string, body io.Reader, n int64) *http.Re
 func TestLive_BothWaysAtOnce(t *testing.T) {
 	t.Parallel()
 	clients := live(t, serve(t, cat(), &guest.Plugin{}))
-	for _, proto := range []string{"http"} {
-		c := clients[proto]
+	for proto, c := range clients {
 		t.Run(proto, func(t *testing.T) {
 			const pieces, size = 100, 1000
 			from, to := io.Pipe()
@@ -117,6 +116,9 @@ func TestLive_BothWaysAtOnce(t *testing.T) {
 				if _, err := to.Write(piece); err != nil {
 					t.Fatal(err)
 				}
+				if n == pieces-1 { // Go's HTTP/2 client holds the last one back until it sees the end
+					to.Close()
+				}
 				if resp == nil {
 					if resp = <-answers; resp == nil {
 						return
@@ -128,7 +130,6 @@ func TestLive_BothWaysAtOnce(t *testing.T) {
 					t.Fatalf("piece %d: got %.10q…, %v", n, got, err)
 				}
 			}
-			to.Close()
 			if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
 				t.Errorf("at the end: got %d bytes, %v", len(rest), err)
 			}
