@@ -16,6 +16,8 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
+
+	"github.com/weirproxy/weir/edge/exchange"
 )
 
 // Types of unidirectional streams and frames (RFC 9114 §6.2, §7.2; RFC 9204 §4.2).
@@ -90,7 +92,7 @@ func (c *Client) dialH3(ctx context.Context) (_ *h3Conn, err error) {
 		MaxConnectionReceiveWindow:     streamWindow * streamsFirst,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("quic: %w", err)
+		return nil, connectFault(err)
 	}
 	h.kill = h.qc.CloseWithError
 	if err = h.greet(); err != nil {
@@ -99,6 +101,16 @@ func (c *Client) dialH3(ctx context.Context) (_ *h3Conn, err error) {
 	}
 	go h.accept()
 	return h, nil
+}
+
+// connectFault makes the error of a connection that did not come about. QUIC's own limit
+// on silence is as long as the one for connecting, so either may end the wait.
+func connectFault(err error) error {
+	err = fmt.Errorf("quic: %w", err)
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		return &exchange.Error{Fault: exchange.Upstream, Status: 504, Err: fmt.Errorf("%w: %w", err, context.DeadlineExceeded)}
+	}
+	return err
 }
 
 func handshakeSilence(connect time.Duration) time.Duration {
