@@ -25,8 +25,10 @@
 // from calls, or it goes deeper and deeper.
 package meter
 
+import "strconv"
+
 // What a rewritten module has besides its own: it imports the function Module.Yield of
-// type () -> (), and exports two mutable globals. A guest calls Yield where its fuel is
+// type () -> (), and exports two mutable globals, and its own ones by Global. A guest calls Yield where its fuel is
 // below zero; the host then adds to it, or does not return.
 const (
 	Module = "weir"
@@ -34,6 +36,13 @@ const (
 	Fuel   = "weir:fuel"  // i64: about as many nanoseconds as may pass until the next Yield
 	InUse  = "weir:stack" // i32: bytes of stack in use, by estimate
 )
+
+// own is how the names of what is exported begin; modules have none of them.
+const own = "weir:"
+
+// Global returns the name by which a rewritten module exports its own global n, if that
+// is a mutable number.
+func Global(n int) string { return own + strconv.Itoa(n) }
 
 // StackLimit is how many bytes of stack, by estimate, a guest may have. A guest with more
 // calls Yield with Stack above it, and cannot go on.

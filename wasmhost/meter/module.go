@@ -12,9 +12,11 @@ type module struct {
 	sections  [wasm.SectionTag][]byte // by number; nil: not there
 	names     []byte                  // the content of the name section
 	types     []signature
-	functions int // imported ones included
-	imported  int // functions
-	globals   int // imported ones included
+	functions int    // imported ones included
+	imported  int    // functions
+	globals   int    // imported ones included
+	mutable   []int  // of those
+	hides     string // what state it has, or changes, beside memory and mutable numbers; "": none
 	bodies    []function
 	edits     []edit
 }
@@ -160,10 +162,21 @@ func (m *module) readFunctions(r *wasm.Reader) {
 
 func (m *module) readGlobals(r *wasm.Reader) {
 	for n := r.Count(4); n > 0 && r.Err() == nil; n-- {
-		r.Value()
-		r.Byte()
+		t := r.Value()
+		if mutable := r.Byte() != 0; mutable && t >= wasm.F64 && t <= wasm.I32 {
+			m.mutable = append(m.mutable, m.globals)
+		} else if mutable {
+			m.hide("a global of type " + t.String())
+		}
 		m.constant(r, nil)
 		m.globals++
+	}
+}
+
+// hide notes a reason for which memory and numbers are not all of a module's state.
+func (m *module) hide(what string) {
+	if m.hides == "" {
+		m.hides = what
 	}
 }
 

@@ -103,6 +103,15 @@ const (
 	tableFill
 )
 
+// hiding are those of them that change what is neither memory nor a global.
+var hiding = [...]string{
+	dataDrop: "data.drop", tableInit: "table.init", elemDrop: "elem.drop",
+	tableCopy: "table.copy", tableGrow: "table.grow", tableFill: "table.fill",
+}
+
+// tableSet is of the first page.
+const tableSet = 0x26
+
 // Opcodes of what is injected.
 const (
 	opUnreachable = 0x00

@@ -189,6 +189,9 @@ func (s *scanner) instruction() {
 		s.mark(toFunc, at, s.below(s.m.functions, "function"), true)
 	case index:
 		s.Uint32()
+		if s.Since(at)[0] == tableSet {
+			s.m.hide("table.set")
+		}
 	case zero:
 		s.Byte()
 	case float32:
@@ -311,6 +314,9 @@ func (s *scanner) unsupported(at int, f form) {
 // bulk reads an instruction of the 0xfc page.
 func (s *scanner) bulk(at int) {
 	code := s.Uint32()
+	if code < uint32(len(hiding)) && hiding[code] != "" {
+		s.m.hide(hiding[code])
+	}
 	switch {
 	case code < memoryInit: // saturating truncation
 	case code == dataDrop, code == elemDrop, code == tableSize:

@@ -3,6 +3,7 @@ package meter
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
@@ -18,6 +19,24 @@ const (
 // module that is not valid gives an error or another that is not valid; one that uses
 // what the engine lacks, a *wasm.Unsupported. The result shares nothing with code.
 func Rewrite(code []byte) ([]byte, error) {
+	m, err := Examine(code)
+	if err != nil {
+		return nil, err
+	}
+	return m.Code, nil
+}
+
+// Metered is the metered form of a module, and where its state is.
+type Metered struct {
+	Code    []byte
+	Globals []int // its mutable numbers: see Global
+	// Hides says what state it has, or changes, beside memory and Globals: "table.grow";
+	// "": none, so that who keeps those has all of an instance.
+	Hides string
+}
+
+// Examine rewrites a module as Rewrite does.
+func Examine(code []byte) (*Metered, error) {
 	m, err := read(code)
 	if err != nil {
 		return nil, err
@@ -28,7 +47,7 @@ func Rewrite(code []byte) ([]byte, error) {
 	if err := w.module(); err != nil {
 		return nil, err
 	}
-	return w.out, nil
+	return &Metered{w.out, m.mutable, m.hides}, nil
 }
 
 // number gives indices to what is added. All of it stands behind what is there but the
@@ -63,7 +82,7 @@ func (w *writer) module() error {
 		{wasm.SectionTable, 0, w.tables},
 		{wasm.SectionMemory, 0, w.memories},
 		{wasm.SectionGlobal, 2, w.globals},
-		{wasm.SectionExport, 2, w.exports},
+		{wasm.SectionExport, 2 + len(w.m.mutable), w.exports},
 		{wasm.SectionStart, 0, w.start},
 		{wasm.SectionElement, 0, w.elements},
 		{wasm.SectionCount, 0, w.dataCount},
@@ -212,11 +231,10 @@ func (w *writer) globals(r *wasm.Reader) {
 
 func (w *writer) exports(r *wasm.Reader) {
 	n := r.Count(3)
-	w.uint(uint32(n + 2))
+	w.uint(uint32(n + 2 + len(w.m.mutable)))
 	for ; n > 0 && r.Err() == nil; n-- {
 		from := r.At()
-		switch name := r.Take(r.Count(1)); string(name) {
-		case Fuel, InUse:
+		if name := r.Take(r.Count(1)); strings.HasPrefix(string(name), own) {
 			r.Fail(fmt.Errorf("it exports %q, which is the host's", name))
 		}
 		kind := wasm.Kind(r.Byte())
@@ -237,6 +255,10 @@ func (w *writer) exports(r *wasm.Reader) {
 	w.op(byte(wasm.Global), w.fuel)
 	w.name(InUse)
 	w.op(byte(wasm.Global), w.stack)
+	for _, n := range w.m.mutable {
+		w.name(Global(n))
+		w.op(byte(wasm.Global), uint32(n))
+	}
 }
 
 // reached returns the new index of function f.

@@ -4,6 +4,7 @@
 //	Engine    process life: the compilation cache
 //	Program   one content, compiled once however many plugins use it
 //	Instance  one memory; entered by one caller at a time
+//	Image     what an instance was at one moment; others are made of it, and made it again
 //	Pool      instances of which each serves one request at a time
 //	Gate      a lock with a line, for instances that serve many
 //

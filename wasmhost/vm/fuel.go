@@ -117,9 +117,6 @@ func yield(ctx context.Context, m api.Module, _ []uint64) {
 	if meter.Stack(i.fuel.Get()) > meter.StackLimit {
 		panic(&Trap{Reason: Stack, Err: errStack})
 	}
-	if meter.Stack(i.fuel.Get()) > meter.StackLimit {
-		panic(&Trap{Reason: Stack, Err: errStack})
-	}
 	had := i.left()
 	left := had - i.charged
 	i.charged = 0

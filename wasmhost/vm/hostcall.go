@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -42,11 +43,17 @@ func (tolls) NewFunctionListener(d api.FunctionDefinition) experimental.Function
 		return toll{base: hostCall, arg: 2, each: 64}
 	case "fd_read", "fd_write", "fd_pread", "fd_pwrite": // vectors; bytes are paid for by what takes them
 		return toll{base: 2 * hostCall, arg: 2, each: 32}
+	case "fd_close":
+		return toll{base: hostCall, arg: -1, handle: closes}
+	case "fd_renumber":
+		return toll{base: hostCall, arg: -1, handle: moves}
+	case "path_open":
+		return toll{base: 50 * hostCall, arg: -1, handle: opens}
 	case "fd_readdir": // bytes
-		return toll{base: 10 * hostCall, arg: 2, each: 2}
+		return toll{base: 10 * hostCall, arg: 2, each: 2, handle: lists}
 	case "random_get": // bytes
 		return toll{base: hostCall, arg: 1, each: 2}
-	case "path_create_directory", "path_filestat_get", "path_filestat_set_times", "path_link", "path_open",
+	case "path_create_directory", "path_filestat_get", "path_filestat_set_times", "path_link",
 		"path_readlink", "path_remove_directory", "path_rename", "path_symlink", "path_unlink_file",
 		"fd_sync", "fd_datasync", "fd_filestat_set_size", "fd_allocate":
 		return toll{base: 50 * hostCall, arg: -1}
@@ -59,7 +66,23 @@ func (tolls) NewFunctionListener(d api.FunctionDefinition) experimental.Function
 type toll struct {
 	base, each int64
 	arg        int
+	handle     handleOp
 }
+
+// handleOp is what a function does to the table of files.
+type handleOp uint8
+
+const (
+	leaves handleOp = iota
+	opens
+	closes
+	moves
+	lists // a directory, whose place in it is kept
+)
+
+// mostHandle is the highest number that a guest may give to a file: the engine's table
+// is as long as the highest is.
+const mostHandle = 1 << 16
 
 // Before implements experimental.FunctionListener.
 func (t toll) Before(ctx context.Context, m api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
@@ -76,10 +99,30 @@ func (t toll) Before(ctx context.Context, m api.Module, _ api.FunctionDefinition
 		n += int64(len(*f.native)) / 64
 	}
 	i.Charge(n)
+	switch t.handle {
+	case closes, lists:
+		i.files.moved = i.files.moved || uint64(uint32(params[0])) < uint64(3+len(i.roots))
+	case moves:
+		if i.files.moved = true; int32(uint32(params[1])) > mostHandle {
+			i.Break(errHandle)
+		}
+	}
 }
 
+var errHandle = errors.New("fd_renumber: the number is too high")
+
 // After implements experimental.FunctionListener.
-func (toll) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
+func (t toll) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
+	if t.handle == leaves || len(results) == 0 || uint32(results[0]) != 0 {
+		return
+	}
+	switch i := InstanceOf(ctx); t.handle {
+	case opens:
+		i.files.open++
+	case closes:
+		i.files.open--
+	}
+}
 
 // Abort implements experimental.FunctionListener.
 func (toll) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}

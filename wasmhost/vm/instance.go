@@ -37,6 +37,9 @@ type Instance struct {
 	program *Program
 	module  api.Module
 	fuel    api.MutableGlobal
+	image   *Image // that Reset goes back to; nil: none
+	globals []api.MutableGlobal
+	files   handles
 	memory  []byte // the guest's, now
 	mapping *mapping
 	initial int  // bytes of memory after it was instantiated

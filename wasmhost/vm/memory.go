@@ -144,7 +144,10 @@ func (m *memories) get(size int) *mapping {
 // put takes memory back.
 func (m *memories) put(s *mapping) {
 	m.live.Add(-int64(s.used))
-	s.clear()
+	if !s.clear() {
+		s.release() // it must not be another's as it is
+		return
+	}
 	m.mu.Lock()
 	m.spare = append(m.spare, s)
 	var old *mapping

@@ -36,6 +36,9 @@ type resting struct {
 type PoolOptions struct {
 	Limits Limits
 	New    func() (*Instance, error) // makes an instance that is ready to be used
+	// Fresh has instances serve one request: Put resets one, or closes it where that is
+	// not possible.
+	Fresh bool
 }
 
 var (
@@ -164,7 +167,7 @@ func (p *Pool) leave(place chan *Instance) {
 
 // Put gives an instance back. One that is dead or worn is closed.
 func (p *Pool) Put(i *Instance) {
-	if i.Dead() != nil || i.Worn() {
+	if p.o.Fresh && !i.Reset() || i.Dead() != nil || i.Worn() {
 		i.Close()
 		i = nil
 	}

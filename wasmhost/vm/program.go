@@ -20,13 +20,15 @@ type Program struct {
 	Hash    string       // SHA-256 of it, in hex
 	engine  *Engine
 	key     string
-	users   int // who loaded it, and its instances
+	users   int // who loaded it, its instances and images
 	ready   chan struct{}
 	err     error // once ready
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil: none
 	code    wazero.CompiledModule
 	exports map[string]api.FunctionDefinition
+	globals []int               // the module's mutable ones: see meter.Metered
+	hides   string              // why it cannot be frozen; "": it can
 	config  wazero.ModuleConfig // of all instances
 	made    atomic.Uint32       // instances, so far
 
@@ -80,10 +82,12 @@ func (p *Program) compile(code []byte, link *Link) (err error) {
 	if p.Info, err = wasm.Parse(code); err != nil {
 		return err
 	}
-	metered, err := meter.Rewrite(code)
+	out, err := meter.Examine(code)
 	if err != nil {
 		return fmt.Errorf("meter module: %w", err)
 	}
+	p.globals, p.hides = out.Globals, out.Hides
+	metered := out.Code
 	if p.engine.cache != nil && !link.Interpret {
 		if err = p.build(metered, link, p.engine.cache); err == nil {
 			return nil
