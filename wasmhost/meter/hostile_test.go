@@ -111,6 +111,26 @@ func TestForbiddenReach(t *testing.T) {
 	}
 }
 
+// The engine reads one byte of an opcode behind 0xfd, takes 0x01 for a nop behind it, and
+// anything else for an instruction. An opcode that is longer than it need be would hide
+// instructions in the constant that follows it: here a loop without end.
+func TestOpcodesReadDifferently(t *testing.T) {
+	t.Parallel()
+	const before = "\x02\x40\x41\x01\x0d\x00" + // over what follows
+		"\xfd\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00"
+	const hidden = "\x0b\x03\x40\x0c\x00\x0b\x02\x40\x01\x01\x01\x01\x01\x01\x01\x01"
+	for _, code := range []string{"\xfd\x8c\x00", "\xfd\x8c\x80\x00"} {
+		g := guest{types: []string{unit}, funcs: []fn{{0, noLocal, before + code + hidden + "\x0b"}}}
+		if out, err := meter.Rewrite(g.encode()); err == nil {
+			t.Errorf("got %x and no error for %x", out, code)
+		}
+	}
+	g := guest{types: []string{unit}, funcs: []fn{{0, noLocal, before + "\x1a\xfd\x80\x01\x1a\x0b"}}} // i16x8.abs
+	if _, err := newWorld(t, true).load(t.Context(), g.encode(), ""); err != nil {
+		t.Errorf("got %v for an opcode of two bytes", err)
+	}
+}
+
 func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -343,9 +343,16 @@ func (s *scanner) bulk(at int) {
 	}
 }
 
-// simd reads an instruction of the 0xfd page.
+// simd reads an instruction of the 0xfd page. The engine takes the first byte of the
+// opcode for all of it, and a second one for a nop: so an opcode must not be longer than
+// it has to be, or the two would not read the same instructions from there on.
 func (s *scanner) simd() {
-	switch code := s.Uint32(); {
+	from := s.At()
+	code := s.Uint32()
+	if s.At()-from != 1+int(min(code>>7, 1)) && code <= 255 {
+		s.Fail(errors.New("a vector instruction's opcode is longer than it has to be"))
+	}
+	switch {
 	case code <= 11, code == 92, code == 93:
 		s.address()
 	case code == 12, code == 13:
