@@ -25,6 +25,7 @@ func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.R
 		return f.bypass(r, next, err)
 	}
 	i := v.State.(*instance)
+	f.plugin.Counters.Streams.Add(1)
 	x := &i.x
 	x.begin(r, i.features, v.Limits.NewBudget(), v.Limits.Body)
 	proceed, id, err := i.request()
@@ -94,10 +95,8 @@ func (f *filter) leave(i *instance) {
 	}
 	i.x.end()
 	i.flush()
-	if f.plugin.Fresh {
-		i.vm.Close()
-	}
 	f.pool.Put(i.vm)
+	f.plugin.Counters.Streams.Add(-1)
 }
 
 // request calls handle_request. An error is what becomes of the exchange.

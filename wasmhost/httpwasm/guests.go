@@ -20,10 +20,11 @@ type Guests struct {
 
 // shared is the pool of all uses of one configuration.
 type shared struct {
-	pool  *vm.Pool
-	users int
-	ready bool         // an instance could be started
-	told  vm.PoolStats // what the plugin's counters know of it
+	pool   *vm.Pool
+	source source
+	users  int
+	ready  bool         // an instance could be started
+	told   vm.PoolStats // what the plugin's counters know of it
 }
 
 // count brings the plugin's counters up to date.
@@ -69,10 +70,8 @@ func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error)
 	g.mu.Lock()
 	s := g.shared[key]
 	if s == nil {
-		s = &shared{pool: vm.NewPool(vm.PoolOptions{
-			Limits: g.plugin.Limits,
-			New:    func() (*vm.Instance, error) { return start(g.plugin, g.prog, u.Config) },
-		})}
+		s = &shared{source: source{plugin: g.plugin, prog: g.prog, config: key}}
+		s.pool = vm.NewPool(vm.PoolOptions{Limits: g.plugin.Limits, New: s.source.make, Fresh: g.plugin.Fresh})
 		g.shared[key] = s
 	}
 	s.users++
@@ -94,9 +93,6 @@ func (g *Guests) try(ctx context.Context, s *shared) error {
 	if err != nil {
 		return err
 	}
-	if g.plugin.Fresh {
-		first.Close()
-	}
 	s.pool.Put(first)
 	g.mu.Lock()
 	s.ready = true
@@ -117,6 +113,7 @@ func (g *Guests) free(key string, s *shared) {
 
 func (g *Guests) end(key string, s *shared) {
 	s.pool.Close()
+	s.source.close()
 	s.count(&g.plugin.Counters)
 	g.plugin.Counters.Instances.Add(-int64(s.told.Live)) // that still serve: nobody asks later
 	delete(g.shared, key)

@@ -32,33 +32,44 @@ func (i *instance) flush() {
 	i.err.Flush()
 }
 
-// start makes an instance that is ready for its first request.
-func start(p *guest.Plugin, prog *vm.Program, config []byte) (*vm.Instance, error) {
-	i := &instance{plugin: p, config: string(config)}
+// start makes an instance that is ready for its first request: of an image that has been
+// started before, or else by starting it.
+func start(p *guest.Plugin, prog *vm.Program, config string, from *image) (*vm.Instance, error) {
+	i := &instance{plugin: p, config: config}
 	i.voice = voice{plugin: p, most: p.Limits.WithDefaults().Logs}
 	i.out, i.err = vm.NewLines(i.voice.print), vm.NewLines(i.voice.print)
-	failed := func(err error) error {
+	if err := i.start(prog, from); err != nil {
 		i.flush()
-		return i.voice.explain(fmt.Errorf("start guest: %w", err))
-	}
-	v, err := prog.Instantiate(vm.Config{
-		Limits: p.Limits, State: i, Env: p.Env, Files: p.Files, Stdout: i.out, Stderr: i.err,
-	})
-	if err != nil {
-		return nil, failed(err)
-	}
-	i.vm = v
-	if err := i.run(); err != nil {
-		v.Close()
-		return nil, failed(err)
-	}
-	i.handleRequest, i.handleResponse = v.Lookup(abi.HandleRequest), v.Lookup(abi.HandleResponse)
-	if i.handleRequest == nil || i.handleResponse == nil {
-		v.Close()
-		return nil, failed(errors.New("it does not export what it should"))
+		return nil, i.voice.explain(fmt.Errorf("start guest: %w", err))
 	}
 	p.Counters.Started.Add(1)
-	return v, nil
+	return i.vm, nil
+}
+
+func (i *instance) start(prog *vm.Program, from *image) (err error) {
+	p := i.plugin
+	c := vm.Config{Limits: p.Limits, State: i, Env: p.Env, Files: p.Files, Stdout: i.out, Stderr: i.err}
+	var v *vm.Instance
+	if from != nil {
+		v, err = from.vm.Instantiate(c)
+		i.features = from.features
+	} else {
+		v, err = prog.Instantiate(c)
+	}
+	if err != nil {
+		return err
+	}
+	if i.vm = v; from == nil {
+		err = i.run()
+	}
+	i.handleRequest, i.handleResponse = v.Lookup(abi.HandleRequest), v.Lookup(abi.HandleResponse)
+	if err == nil && (i.handleRequest == nil || i.handleResponse == nil) {
+		err = errors.New("it does not export what it should")
+	}
+	if err != nil {
+		v.Close()
+	}
+	return err
 }
 
 // run calls the guest's start function: that of a reactor, else that of a command, which

@@ -52,8 +52,13 @@ func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
 // Start calls f as Call does, within Limits.Start: for what a guest does once.
 func (i *Instance) Start(f *Func, args ...uint64) (uint64, error) {
 	v, _, err := i.outer(f, fuel(i.Limits.Start), startWall(i.Limits), args)
+	i.Started()
 	return v, err
 }
+
+// Started says that what the guest has done so far belongs to its start: the memory that
+// it has now is what it needs, and no sign of wear.
+func (i *Instance) Started() { i.initial = max(i.initial, len(i.memory)) }
 
 // startWall bounds by the clock what Limits.Start bounds by fuel: instructions take up to
 // some nanoseconds, and more on a machine that has other things to do.

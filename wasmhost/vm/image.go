@@ -67,7 +67,7 @@ func (i *Instance) Freeze() (m *Image, err error) {
 	}
 	i.program.retain()
 	i.program.engine.memories.live.Add(int64(m.size))
-	i.image = m
+	i.image, i.initial = m, m.size
 	return m, nil
 }
 

@@ -13,7 +13,9 @@ func BenchmarkRequest(b *testing.B) {
 		name, call string
 		load       func(b *testing.B) *vm.Program
 	}{
-		{"C", "count", func(b *testing.B) *vm.Program { return load(b, newEngine(b, vm.Options{}), counter().Bytes(), nothing()) }},
+		{"C", "count", func(b *testing.B) *vm.Program {
+			return load(b, newEngine(b, vm.Options{}), counter().Bytes(), nothing())
+		}},
 		{"Go", "keep", func(b *testing.B) *vm.Program { return loadKeeper(b) }},
 	} {
 		begin := func(b *testing.B, p *vm.Program) *vm.Instance {

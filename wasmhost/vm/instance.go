@@ -42,7 +42,7 @@ type Instance struct {
 	files   handles
 	memory  []byte // the guest's, now
 	mapping *mapping
-	initial int  // bytes of memory after it was instantiated
+	initial int  // bytes of memory after it was started
 	starved bool // it was refused more memory
 	roots   []*rootFS
 	ctx     *callContext
