@@ -1,6 +1,7 @@
 package proxywasm
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -22,11 +23,11 @@ const (
 // shown whole; it is used by one goroutine at a time, which for a request's body may be
 // another than the exchange's.
 type content struct {
-	s     *stream
-	h     *half
-	src   exchange.Body
-	way   *way
-	apart bool // read by who knows: others watch the client
+	s    *stream
+	h    *half
+	src  exchange.Body
+	way  *way
+	gone context.Context // ends when the client has left; nil: whoever reads may ask for one
 
 	out     []byte // may be read: what is left of the half's buffer
 	taken   bool   // all of the buffer has been let go on
@@ -85,7 +86,9 @@ func (c *content) stream() exchange.Body {
 	s.i.hold()
 	c.h.sent, c.h.content = true, c
 	s.i.drop()
-	c.apart = c.h == &s.in
+	if c.h == &s.in { // read by who knows, who may not ask, and need not watch the client
+		c.gone = s.r.Context()
+	}
 	return c
 }
 

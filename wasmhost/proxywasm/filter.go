@@ -100,7 +100,10 @@ func (f *filter) begin(r *exchange.Request) (*stream, error) {
 		if err != nil {
 			return nil, guestError{err}
 		}
-		i.hold()
+		if err := i.await(r); err != nil {
+			f.guests.leave(i)
+			return nil, err
+		}
 		if rt := i.roots[f.use]; rt != nil && !i.closed {
 			s := newStream(i, rt, r)
 			r.AtEnd(s)

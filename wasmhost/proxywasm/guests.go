@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -34,12 +33,13 @@ type Guests struct {
 
 	// setup is held while instances are started, and uses added or taken away: one
 	// after the other, so that every instance has a root for every use.
-	setup sync.Mutex
-	uses  map[string]*use // guarded by setup
+	setup  sync.Mutex
+	uses   map[string]*use // guarded by setup
+	filled bool            // all slots have instances, or will; guarded by setup
 
 	slots []slot
-	empty atomic.Int32 // slots that have not been filled yet, so that looking costs nothing
-	mu    sync.Mutex   // guards what follows, and slots but for their instances
+	queue time.Duration // how long a request waits for an instance
+	mu    sync.Mutex    // guards what follows, and slots but for their instances
 	news  chan struct{}
 	ended bool
 	stop  chan struct{} // closed by Close
@@ -51,7 +51,8 @@ type use struct {
 	refs int // guarded by Guests.setup
 }
 
-// Open starts a first instance of prog, so that what is wrong is known now.
+// Open starts a first instance of prog, so that what is wrong is known now. The others
+// follow when there is a use for them.
 func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, error) {
 	if err := check(prog.Info); err != nil {
 		return nil, err
@@ -62,9 +63,8 @@ func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, erro
 	}
 	g := &Guests{
 		plugin: p, prog: prog, patience: guest.Wait, uses: map[string]*use{}, slots: make([]slot, n),
-		news: make(chan struct{}), stop: make(chan struct{}),
+		queue: p.Limits.WithDefaults().Queue, news: make(chan struct{}), stop: make(chan struct{}),
 	}
-	g.empty.Store(int32(n))
 	g.setup.Lock()
 	defer g.setup.Unlock()
 	i, err := g.launch()
@@ -130,6 +130,10 @@ func (g *Guests) acquire(u guest.Use) (*use, error) {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
 	g.uses[key] = used
+	if !g.filled { // the others get the use as they start, and nobody waits for that
+		g.filled = true
+		g.fillAll()
+	}
 	return used, nil
 }
 

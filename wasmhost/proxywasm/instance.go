@@ -1,7 +1,9 @@
 package proxywasm
 
 import (
+	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
@@ -35,13 +37,15 @@ type instance struct {
 
 	streams  atomic.Int32 // that it serves
 	retiring atomic.Bool  // it takes no more streams, and is closed after the last
+	counted  bool         // it has started
 	closed   bool         // dead, or closed: nobody enters it again
 	lines    logLines     // what it logged lately
 	calls    calls        // out, under way
 	starting bool         // proxy_on_vm_start is running
 	scratch  []byte
-	size     int // of its memory, and the fuel it had burnt, when last counted
+	size     int // of its memory, and what it had burnt, when last counted
 	spent    int64
+	nanos    int64
 	pairs    []abi.Pair
 	names    map[string]string // header names, and values, that guests have used
 	values   map[string]string
@@ -92,6 +96,27 @@ func newInstance(g *Guests) *instance {
 // hold takes the instance; drop gives it back, when what was asked for later is done.
 func (i *instance) hold() { i.gate.LockAlways() }
 
+// await is hold for a request that has just come: it may be more than the guest has time
+// for, and waits no longer than for an instance.
+func (i *instance) await(r *exchange.Request) error {
+	var began time.Time
+	err := i.gate.Lock(i.guests.queue, func() <-chan struct{} {
+		began = time.Now()
+		return r.Context().Done()
+	})
+	if !began.IsZero() {
+		i.plugin.Counters.Waits.Add(1)
+		i.plugin.Counters.Waited.Add(int64(time.Since(began)))
+	}
+	if err == nil {
+		return nil
+	}
+	if gone := r.Context(); gone.Err() != nil {
+		return context.Cause(gone)
+	}
+	return guestError{err}
+}
+
 func (i *instance) drop() {
 	for n := 0; n < len(i.later); n++ {
 		f := i.later[n]
@@ -129,18 +154,23 @@ func (i *instance) enter(c *guestContext, b *vm.Budget, f *vm.Func, args ...uint
 	i.effective = before
 	i.plugin.Counters.Calls.Add(1)
 	if err != nil {
-		i.die(err)
+		i.die(c, err)
 	}
 	return v, err
 }
 
-// die ends an instance that failed: timers and calls stop, streams learn of it, another
-// takes its place.
-func (i *instance) die(err error) {
+// die ends an instance that failed on behalf of c: timers and calls stop, streams learn
+// of it, another takes its place.
+func (i *instance) die(c *guestContext, err error) {
 	if i.closed {
 		return
 	}
-	i.guests.failed(i, err)
+	if c.stream != nil {
+		i.plugin.Trapped(c.stream.r, err)
+	} else {
+		i.plugin.Trapped(nil, err)
+	}
+	i.guests.failed(i)
 	i.close()
 	for _, c := range i.contexts {
 		if c.stream != nil {
@@ -160,7 +190,9 @@ func (i *instance) close() {
 	clear(i.later)
 	i.later = i.later[:0]
 	c := &i.plugin.Counters
-	c.Instances.Add(-1)
+	if i.counted {
+		c.Instances.Add(-1)
+	}
 	if i.vm != nil {
 		i.account()
 		c.Memory.Add(-int64(i.size))
@@ -178,6 +210,10 @@ func (i *instance) account() {
 	if spent := i.vm.Spent(); spent != i.spent {
 		c.Fuel.Add(spent - i.spent)
 		i.spent = spent
+	}
+	if nanos := i.vm.Nanos(); nanos != i.nanos {
+		c.Nanos.Add(nanos - i.nanos)
+		i.nanos = nanos
 	}
 }
 

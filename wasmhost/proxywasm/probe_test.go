@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/exchange/exchangetest"
@@ -109,7 +110,7 @@ func (b *bench) says() []string {
 func newPlugin(out *logged) *guest.Plugin {
 	return &guest.Plugin{
 		Name: "probe", Log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Commons: new(commons.Spaces).Of(""), Limits: vm.Limits{Instances: 1, Logs: 10_000},
+		Commons: new(commons.Spaces).Of(""), Limits: vm.Limits{Instances: 1, Logs: 10_000, Queue: time.Minute},
 	}
 }
 

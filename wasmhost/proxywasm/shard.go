@@ -1,8 +1,6 @@
 package proxywasm
 
 import (
-	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -51,9 +49,6 @@ func (g *Guests) least() *instance {
 		if best == nil {
 			return nil
 		}
-		if fewest > 0 && g.empty.Load() > 0 {
-			g.grow()
-		}
 		best.streams.Add(1)
 		if !best.retiring.Load() {
 			return best
@@ -69,8 +64,7 @@ func (g *Guests) await(r *exchange.Request) (*instance, error) {
 	c := &g.plugin.Counters
 	c.Waits.Add(1)
 	defer func() { c.Waited.Add(int64(time.Since(start))) }()
-	limits := g.plugin.Limits.WithDefaults()
-	timer := time.NewTimer(limits.Queue)
+	timer := time.NewTimer(g.queue)
 	defer timer.Stop()
 	gone := r.Context().Done()
 	for {
@@ -100,20 +94,27 @@ func (g *Guests) leave(i *instance) {
 	}
 }
 
-// grow fills an empty slot, as all instances have something to do.
-func (g *Guests) grow() {
+// fillAll has instances started for all slots that are empty, one after the other. That
+// is done before there is work for them, as guests expect: many begin with setting anew
+// what they share.
+func (g *Guests) fillAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	var empty []*slot
 	for k := range g.slots {
-		s := &g.slots[k]
-		if s.filling {
-			return // one at a time
-		}
-		if s.current.Load() == nil && !g.ended {
-			g.fill(s)
-			return
+		if s := &g.slots[k]; s.current.Load() == nil && !s.filling {
+			s.filling = true
+			empty = append(empty, s)
 		}
 	}
+	if len(empty) == 0 || g.ended {
+		return
+	}
+	go func() {
+		for _, s := range empty {
+			g.start(s, 0)
+		}
+	}()
 }
 
 // fill has an instance started for a slot. It is called with mu held.
@@ -164,9 +165,6 @@ func (g *Guests) publish(s *slot, i *instance) {
 	g.mu.Lock()
 	before := s.current.Swap(i)
 	s.filling, s.since = false, time.Now()
-	if before == nil {
-		g.empty.Add(-1)
-	}
 	close(g.news)
 	g.news = make(chan struct{})
 	g.mu.Unlock()
@@ -193,23 +191,14 @@ func (g *Guests) renew(i *instance) {
 	}
 }
 
-// failed sees to what i leaves behind when it has died of err.
-func (g *Guests) failed(i *instance, err error) {
-	log := []any{slog.String("plugin", g.plugin.Name), slog.Any("err", err)}
-	if t, ok := errors.AsType[*vm.Trap](err); ok {
-		g.plugin.Counters.Traps[t.Reason].Add(1)
-		if t.Stack != "" {
-			log = append(log, slog.String("stack", t.Stack))
-		}
-	}
-	g.plugin.Log.Error("guest failed", log...)
+// failed has another instance take the place of i, which has died.
+func (g *Guests) failed(i *instance) {
 	i.retiring.Store(true)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for k := range g.slots {
 		s := &g.slots[k]
 		if s.current.CompareAndSwap(i, nil) {
-			g.empty.Add(1)
 			if time.Since(s.since) > lasting {
 				s.wait = 0
 			}

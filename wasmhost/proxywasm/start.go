@@ -14,9 +14,6 @@ import (
 // launch makes an instance with a root for every use. It is called with setup held.
 func (g *Guests) launch() (*instance, error) {
 	i := newInstance(g)
-	c := &g.plugin.Counters
-	c.Started.Add(1)
-	c.Instances.Add(1)
 	i.hold()
 	defer i.drop()
 	if err := i.start(); err != nil {
@@ -33,6 +30,10 @@ func (g *Guests) launch() (*instance, error) {
 			return nil, err
 		}
 	}
+	i.counted = true
+	g.plugin.Counters.Started.Add(1)
+	g.plugin.Counters.Instances.Add(1)
+	i.account()
 	return i, nil
 }
 

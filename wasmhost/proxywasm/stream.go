@@ -83,6 +83,7 @@ func newStream(i *instance, rt *root, r *exchange.Request) *stream {
 	h.header, h.trailer, h.length = &r.Header, &r.Trailer, contentLength(r.Body)
 	h.last = h.length == 0 && r.Trailer.Len() == 0
 	i.add(&s.guestContext)
+	i.plugin.Counters.Streams.Add(1)
 	return s
 }
 
@@ -104,6 +105,7 @@ func (s *stream) End(*exchange.Request) {
 		i.guests.renew(i)
 	}
 	i.drop()
+	i.plugin.Counters.Streams.Add(-1)
 	i.guests.leave(i)
 	for _, h := range [...]*half{&s.in, &s.out} {
 		if h.content != nil {

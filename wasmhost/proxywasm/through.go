@@ -119,7 +119,6 @@ func (s *stream) wait(h *half, c *content) error {
 	timer := (*time.Timer)(nil)
 	var patience <-chan time.Time
 	var gone context.Context
-	var left <-chan struct{}
 	for {
 		s.i.hold()
 		err := s.over()
@@ -140,16 +139,17 @@ func (s *stream) wait(h *half, c *content) error {
 			timer = time.NewTimer(s.i.guests.patience)
 			defer timer.Stop()
 			patience = timer.C
-			if c == nil || !c.apart { // else others watch the client, and interrupt us
+			if c != nil && c.gone != nil {
+				gone = c.gone
+			} else {
 				gone = s.r.Context()
-				left = gone.Done()
 			}
 		}
 		select {
 		case <-h.signal:
 		case <-patience:
 			return guestError{errPatience}
-		case <-left:
+		case <-gone.Done():
 			return context.Cause(gone)
 		}
 	}
