@@ -19,6 +19,7 @@ import (
 // fake is an ABI whose guests export fake. It counts what is open.
 type fake struct {
 	guests, uses, opened atomic.Int64
+	trimmed              atomic.Int64
 	fail                 atomic.Bool
 }
 
@@ -62,6 +63,8 @@ func (g *fakeGuests) Filter(_ context.Context, u guest.Use) (exchange.Filter, fu
 func (g *fakeGuests) Handler(context.Context, guest.Use) (exchange.Handler, func(), error) {
 	return nil, nil, errors.New("no handler")
 }
+
+func (g *fakeGuests) Trim() { g.fake.trimmed.Add(1) }
 
 func (g *fakeGuests) Close() {
 	g.instance.Close()
@@ -204,6 +207,30 @@ func TestOpen_OwnGivesEachUseItsGuests(t *testing.T) {
 	}
 	if f.guests.Load() != 0 {
 		t.Errorf("%d guests alive after the uses, want 0", f.guests.Load())
+	}
+}
+
+func TestTrim_ReachesAllGuests(t *testing.T) {
+	t.Parallel()
+	h, f := newFake(t)
+	open(t, h, module("fake", 1), Settings{Name: "shared"})
+	own := open(t, h, module("fake", 1), Settings{Name: "own", Own: true})
+	var release func()
+	for range 2 {
+		var err error
+		if _, release, err = own.Filter(t.Context(), guest.Use{}); err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+	}
+	h.Trim()
+	if n := f.trimmed.Load(); n != 3 {
+		t.Errorf("%d guests were trimmed, want the shared ones and those of two uses", n)
+	}
+	release()
+	h.Trim()
+	if n := f.trimmed.Load() - 3; n != 2 {
+		t.Errorf("%d guests were trimmed after a use was over, want 2", n)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +41,8 @@ type shared struct {
 	started   time.Time
 
 	mu    sync.Mutex
-	spare guests // of the first use, where every use has guests of its own
+	spare guests          // of the first use, where every use has guests of its own
+	own   map[guests]bool // of all uses, where that is so
 }
 
 // keyOf returns what makes a plugin the same as another.
@@ -148,7 +151,30 @@ func (p *shared) of(ctx context.Context) (guests, func(), error) {
 			return nil, nil, fmt.Errorf("start as %s: %w", p.abi.name, err)
 		}
 	}
-	return g, g.Close, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.own == nil {
+		p.own = map[guests]bool{}
+	}
+	p.own[g] = true
+	return g, func() {
+		p.mu.Lock()
+		delete(p.own, g)
+		p.mu.Unlock()
+		g.Close()
+	}, nil
+}
+
+// trim lets all guests trim that have anything to.
+func (p *shared) trim() {
+	p.mu.Lock()
+	all := append(slices.Collect(maps.Keys(p.own)), p.guests)
+	p.mu.Unlock()
+	for _, g := range all {
+		if t, ok := g.(interface{ Trim() }); ok {
+			t.Trim()
+		}
+	}
 }
 
 // ABI returns the name of what the module speaks.

@@ -172,6 +172,13 @@ func (p *plugins) retire(end func()) {
 	}
 }
 
+// trim has plugins close instances that nobody has used for a while.
+func (p *plugins) trim() {
+	if host := p.current(); host != nil {
+		host.Trim()
+	}
+}
+
 // close ends the host. All snapshots have been closed.
 func (p *plugins) close() {
 	if host := p.current(); host != nil {

@@ -101,7 +101,7 @@ func start(log *slog.Logger, c *config.Config, load func() (*config.Config, erro
 			return nil, err
 		}
 	}
-	p.memory = startSteward()
+	p.memory = startSteward(p.world.plugins.trim)
 	p.ready.Store(true)
 	return p, nil
 }

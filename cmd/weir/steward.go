@@ -10,8 +10,10 @@ import (
 // steward gives memory back when it is calm. The collector lets the heap grow to
 // five times what lives, which is right under load; but after a burst (a reload, a
 // thousand handshakes) it would stay that large until the next one, and what
-// sync.Pools hold on to stays as well.
+// sync.Pools hold on to stays as well. Now and then it has plugins let go of instances
+// that nobody needs.
 type steward struct {
+	trim    func()
 	samples []metrics.Sample
 	allocs  uint64    // as of the last look
 	left    time.Time // when memory was last given back
@@ -24,10 +26,12 @@ const (
 	stewardCalm  = 1 << 20 // bytes allocated per tick
 	stewardWorth = 8 << 20 // bytes of garbage that are worth a collection
 	stewardPause = 10 * time.Second
+	stewardTrim  = 30 * time.Second
 )
 
-func startSteward() *steward {
+func startSteward(trim func()) *steward {
 	s := &steward{
+		trim:    trim,
 		samples: []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}},
 		stop:    make(chan struct{}), done: make(chan struct{}),
 	}
@@ -44,11 +48,16 @@ func (s *steward) run() {
 	defer close(s.done)
 	t := time.NewTicker(stewardTick)
 	defer t.Stop()
+	trimmed := time.Now()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case now := <-t.C:
+			if now.Sub(trimmed) >= stewardTrim {
+				trimmed = now
+				s.trim()
+			}
 			if s.due(now) {
 				// Two collections: the first moves what pools hold to their victims,
 				// the second, which FreeOSMemory does, frees it.
