@@ -72,7 +72,7 @@ test: wasmhost/vm:         wasmhost/vmtest
 test: wasmhost/proxywasm:  wasmhost/vmtest edge
 test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/proxy edge/route edge/upstream; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net github.com/tetratelabs/wazero
 test: wasmhost/cgi:        wasmhost/vmtest wasmhost/commons edge edge/route
-test: wasmhost:            wasmhost/vmtest edge edge/route
+test: wasmhost:            wasmhost/vmtest edge edge/route sdk/abi/proxywasm sdk/abi/httpwasm
 
 test: edge/upstream:       edge
 test: edge/proxy:          edge edge/http1 edge/nethttp edge/route edge/upstream; github.com/quic-go/quic-go golang.org/x/net
