@@ -60,5 +60,9 @@ type Upstream interface {
 	Do(c *exchange.Call, resp *exchange.Response) error
 }
 
+// MostFields is how many bytes of fields, names and values, a guest may write for one
+// exchange: they are not in its memory, of which it has but so much.
+const MostFields = 4 << 20
+
 // Wait is how long at most something waits for a guest that has paused it.
 const Wait = 60 * time.Second

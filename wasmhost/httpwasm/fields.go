@@ -7,11 +7,13 @@ import (
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/httpwasm"
+	"github.com/weirproxy/weir/wasmhost/guest"
 )
 
 var (
 	errKind    = errors.New("unknown kind")
 	errNoName  = errors.New("the name is empty")
+	errFields  = errors.New("there are as many fields as a guest may write")
 	errTrailer = errors.New("that field may not stand in a trailer")
 )
 
@@ -127,6 +129,7 @@ func (i *instance) name(what string, p, n uint64) string {
 	if len(b) == 0 {
 		i.refuse(what, errNoName)
 	}
+	i.vm.Charge(int64(len(b)) / 4) // each byte is looked at
 	return i.words.name(b)
 }
 
@@ -168,6 +171,9 @@ func (i *instance) write(what string, o op, a []uint64) {
 	e := edit{op: o, name: i.name(what, a[1], a[2])}
 	if o != remove {
 		e.value = i.words.text(trim(i.read(what, a[3], a[4])))
+	}
+	if x.wrote += len(e.name) + len(e.value); x.wrote > guest.MostFields {
+		i.refuse(what, errFields)
 	}
 	var err error
 	switch kind {

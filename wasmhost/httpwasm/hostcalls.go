@@ -38,13 +38,12 @@ func (i *instance) asking(what string) *visit {
 	return x
 }
 
-// read returns a view of the guest's memory, which it pays for.
+// read returns a view of the guest's memory.
 func (i *instance) read(what string, p, n uint64) []byte {
 	b, ok := i.vm.Read(u32(p), u32(n))
 	if !ok {
 		i.refuse(what, errMemory)
 	}
-	i.vm.Charge(int64(len(b)) / 16)
 	return b
 }
 

@@ -16,6 +16,7 @@ type visit struct {
 	method   string            // that the client asked with
 	features abi.Features
 	budget   vm.Budget
+	wrote    int // bytes of fields that the guest has written
 
 	// after says that handle_response runs. resp is the next handler's response then,
 	// nil if it failed, with status. Before, status and header are of the response

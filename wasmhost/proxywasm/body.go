@@ -88,6 +88,7 @@ func proxySetBufferBytes(i *instance, a []uint64) abi.Status {
 		h.tooLong = true // security W11: the exchange fails, and what is left of the body does not pass for it
 		return abi.InternalFailure
 	}
+	i.vm.Charge(int64(len(h.buffer)) / 16) // that may have to be moved
 	h.splice(uint64(u32(a[1])), uint64(u32(a[2])), data)
 	return abi.OK
 }

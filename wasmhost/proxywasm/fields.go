@@ -4,6 +4,9 @@ import (
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 )
 
+// maxName is how long the name of a field may be that is looked for.
+const maxName = 64 << 10
+
 // proxyGetHeaderMapSize takes a map, and where to put how many bytes its names and
 // values have.
 func proxyGetHeaderMapSize(i *instance, a []uint64) abi.Status {
@@ -85,7 +88,8 @@ func proxyGetHeaderMapValue(i *instance, a []uint64) abi.Status {
 	}
 	value := ""
 	found := false
-	if m := i.mapOf(abi.Map(u32(a[0]))); m.header != nil {
+	if m := i.mapOf(abi.Map(u32(a[0]))); m.header != nil && len(name) <= maxName {
+		i.vm.Charge(int64(m.header.Len()))
 		value, found = m.get(i.lower(name))
 	}
 	if !found && !i.exports.oldABI {
@@ -125,7 +129,7 @@ func proxyRemoveHeaderMapValue(i *instance, a []uint64) abi.Status {
 		return abi.InvalidMemoryAccess
 	}
 	m, status := i.changeable(a[0])
-	if m.header == nil {
+	if m.header == nil || len(name) > maxName {
 		return status
 	}
 	i.remove(&m, name)

@@ -52,6 +52,9 @@ func proxyCallForeignFunction(i *instance, a []uint64) abi.Status {
 const (
 	perDeflated = 50
 	perInflated = 10
+	// What there has to be before the first byte takes some hundred KiB, and some ten.
+	deflating = 100_000
+	inflating = 10_000
 )
 
 // compress makes zlib's format (RFC 1950) of the argument.
@@ -59,7 +62,7 @@ func compress(i *instance, argument []byte) ([]byte, abi.Status) {
 	if int64(len(argument)) > i.vm.Limits.Body {
 		return nil, abi.BadArgument
 	}
-	i.vm.Charge(perDeflated * int64(len(argument)))
+	i.vm.Charge(deflating + perDeflated*int64(len(argument)))
 	var out bytes.Buffer
 	w := zlib.NewWriter(&out)
 	_, _ = w.Write(argument) // memory takes everything
@@ -67,8 +70,10 @@ func compress(i *instance, argument []byte) ([]byte, abi.Status) {
 	return out.Bytes(), abi.OK
 }
 
-// uncompress is the reverse. A few bytes may stand for a thousand times as many.
+// uncompress is the reverse. A few bytes may stand for a thousand times as many, and many
+// for none.
 func uncompress(i *instance, argument []byte) ([]byte, abi.Status) {
+	i.vm.Charge(inflating + perInflated*int64(len(argument)))
 	r, err := zlib.NewReader(bytes.NewReader(argument))
 	if err != nil {
 		return nil, abi.SerializationFailure

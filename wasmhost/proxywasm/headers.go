@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
+	"github.com/weirproxy/weir/wasmhost/guest"
 )
 
 // fieldMap is a header or trailer as guests see it: pseudo fields first, which are facts
@@ -142,6 +143,11 @@ func (m *fieldMap) get(name string) (string, bool) {
 // set puts a field into the map: in place of what has its name, or beside it. What may
 // not be there is not put there, and why is logged: guests in Rust panic over an error.
 func (i *instance) set(m *fieldMap, name, value []byte, beside bool) {
+	s := i.effective.stream
+	if s.wrote += len(name) + len(value); s.wrote > guest.MostFields {
+		i.complain("field added to as many as a guest may write: ignored")
+		return
+	}
 	key := i.lower(name)
 	if m.stream != nil && (strings.HasPrefix(key, ":") || key == "host") {
 		m.half.touched = true

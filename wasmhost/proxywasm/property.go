@@ -14,6 +14,7 @@ const (
 	maxPath       = 1 << 10   // bytes of one path
 	maxProperties = 256 << 10 // bytes of all paths and values, with overhead
 	perProperty   = 64        // the overhead of each
+	perLooked     = 20        // units of fuel for looking at one
 )
 
 // value is what a property is made of: it appends to what Envoy's encodings are kept in.
@@ -85,6 +86,7 @@ func proxySetProperty(i *instance, a []uint64) abi.Status {
 	}
 	s := i.effective.stream
 	path = trimPath(path)
+	i.vm.Charge(perLooked * int64(len(s.properties)))
 	size := len(path) + len(v) + perProperty
 	for p, old := range s.properties {
 		if p != string(path) {

@@ -19,6 +19,7 @@ type stream struct {
 	in     half // the request
 	out    half // the response
 	method string
+	wrote  int // bytes of fields that the guest has written
 
 	answered bool  // the guest has replied itself: reply holds what
 	served   bool  // and that is the response that goes out

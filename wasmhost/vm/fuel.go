@@ -18,6 +18,8 @@ const (
 	// tab is what host functions may charge before it is taken from the guest's fuel,
 	// which costs some nanoseconds each time.
 	tab = 1 << 14
+	// bytesPerUnit is how many bytes are copied in about a nanosecond.
+	bytesPerUnit = 16
 )
 
 var (
@@ -61,8 +63,8 @@ func (i *Instance) spent() int64 {
 }
 
 // Charge makes the guest pay n units for what a host function does for it: about the
-// nanoseconds that it takes, or a sixteenth of the bytes that it copies. The base price
-// of calling a host function is charged already. A guest that cannot pay ends now.
+// nanoseconds that it takes. The base price of calling a host function is charged
+// already, and bytes are by Read and Write. A guest that cannot pay ends now.
 // Only host functions may charge.
 func (i *Instance) Charge(n int64) {
 	if i.charged += n; i.charged >= tab {

@@ -21,8 +21,8 @@ type HostModule struct {
 	Funcs []HostFunc
 }
 
-// HostFunc is one host function. Each call of it costs the guest some fuel; what it does
-// more, by the length of its arguments, it charges itself: see Instance.Charge.
+// HostFunc is one host function. Each call of it costs the guest some fuel, and so do the
+// bytes that it reads and writes; what it does more it charges itself: see Instance.Charge.
 type HostFunc struct {
 	Name            string
 	Params, Results []api.ValueType

@@ -9,7 +9,8 @@ import (
 )
 
 // The methods below read and write the guest's memory by the addresses that it gives.
-// They return false where a range is not all inside, or the guest has no memory. A view
+// They return false where a range is not all inside, or the guest has no memory. Host
+// functions make the guest pay by them for the bytes, which they copy, most likely. A view
 // that Read returns is the guest's memory itself: it is good until the guest runs again,
 // its allocator included, and must not be kept.
 
@@ -19,6 +20,7 @@ func (i *Instance) Read(p, n uint32) ([]byte, bool) {
 	if end > uint64(len(i.memory)) {
 		return nil, false
 	}
+	i.Charge(int64(n / bytesPerUnit))
 	return i.memory[p:end:end], true
 }
 
@@ -27,6 +29,7 @@ func (i *Instance) Write(p uint32, b []byte) bool {
 	if uint64(p)+uint64(len(b)) > uint64(len(i.memory)) {
 		return false
 	}
+	i.Charge(int64(len(b) / bytesPerUnit))
 	copy(i.memory[p:], b)
 	return true
 }
@@ -36,6 +39,7 @@ func (i *Instance) WriteString(p uint32, s string) bool {
 	if uint64(p)+uint64(len(s)) > uint64(len(i.memory)) {
 		return false
 	}
+	i.Charge(int64(len(s) / bytesPerUnit))
 	copy(i.memory[p:], s)
 	return true
 }

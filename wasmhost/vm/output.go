@@ -12,9 +12,12 @@ type output struct {
 	as *printed  // nil: nobody asks
 }
 
+var newline = []byte("\n")
+
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
-	o.i.Charge(int64(hostCall + len(p)/16))
+	// Whoever takes what is printed takes it line by line.
+	o.i.Charge(int64(hostCall + len(p)/bytesPerUnit + hostCall*bytes.Count(p, newline)))
 	if o.as != nil {
 		o.as.keep(p)
 	}
@@ -33,7 +36,7 @@ type input struct {
 // Read implements io.Reader.
 func (r *input) Read(p []byte) (int, error) {
 	n, err := r.from.Read(p)
-	r.i.Charge(int64(hostCall + n/16))
+	r.i.Charge(int64(hostCall + n/bytesPerUnit))
 	return n, err
 }
 
@@ -84,7 +87,7 @@ func NewLines(each func(line string)) *Lines { return &Lines{each: each} }
 func (l *Lines) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		line, rest, ended := bytes.Cut(p, []byte("\n"))
+		line, rest, ended := bytes.Cut(p, newline)
 		if !l.skip {
 			l.part = append(l.part, line[:min(len(line), maxLine-len(l.part))]...)
 			l.skip = len(l.part) == maxLine

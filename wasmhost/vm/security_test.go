@@ -328,3 +328,37 @@ func TestRandomness(t *testing.T) {
 		}
 	}
 }
+
+// What host functions copy, and lines that somebody has to look at one by one, cost more
+// than the call.
+func TestSecurity_W7_BytesAndLinesArePaidFor(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, vm.Options{})
+	const n = 1 << 16
+	link := host(map[string]func(*vm.Instance, uint32) uint32{
+		"read": func(i *vm.Instance, n uint32) uint32 { i.Read(0, n); return 0 },
+		"write": func(i *vm.Instance, n uint32) uint32 {
+			i.Write(0, make([]byte, n/2))
+			i.WriteString(0, strings.Repeat("x", int(n/2)))
+			return 0
+		},
+	})
+	for _, name := range []string{"read", "write"} {
+		i := start(t, load(t, e, caller(name), link), vm.Config{})
+		if _, err := i.Call(i.Lookup("run"), nil, n); err != nil {
+			t.Fatal(err)
+		}
+		if got := i.Spent(); got < n/16 || got > n/8 {
+			t.Errorf("to %s %d bytes cost %d units", name, n, got)
+		}
+	}
+	for text, least := range map[string]int64{strings.Repeat("x", 1000): 100, strings.Repeat("x\n", 500): 50_000} {
+		i := start(t, load(t, e, printer(text), nothing()), vm.Config{Stdout: vm.NewLines(func(string) {})})
+		if _, err := i.Call(i.Lookup("print"), nil, 1, 1000); err != nil {
+			t.Fatal(err)
+		}
+		if got := i.Spent(); got < least || got > 2*least+1000 {
+			t.Errorf("to print %.4q… cost %d units, want about %d", text, got, least)
+		}
+	}
+}
