@@ -13,9 +13,11 @@ import (
 // Instances are made of it, and made the same again by Reset. It does not change, and is
 // safe for concurrent use; Close ends it, and its instances live on.
 //
-// What an image is not: it keeps nothing of what the host knows of a guest, and whatever
-// the guest drew from the generator of random numbers before, all instances have drawn.
+// Whatever the guest drew from the generator of random numbers before, all instances of
+// its image have drawn: the seeds of their hash tables are the same.
 type Image struct {
+	// State is what that of the instance was: what its host knows of it.
+	State   any
 	program *Program
 	still   *still // nil: it has no memory
 	size    int    // of the memory, in bytes
@@ -55,7 +57,7 @@ func (i *Instance) Freeze() (m *Image, err error) {
 		return nil, errClosed
 	}
 	defer i.exit()
-	m = &Image{program: i.program, size: len(i.memory)}
+	m = &Image{State: i.State, program: i.program, size: len(i.memory)}
 	if m.size > 0 {
 		if m.still, err = i.mapping.freeze(m.size); err != nil {
 			return nil, err
