@@ -77,6 +77,7 @@ func (h *handler) once(r *exchange.Request, a *ask) (resp *exchange.Response, to
 	run, err := h.start(r, a)
 	if err != nil {
 		g.leave()
+		g.plugin.Trapped(r, err)
 		return nil, nil, g.plugin.Fail(r, err)
 	}
 	done := run.await()

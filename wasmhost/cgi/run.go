@@ -90,7 +90,7 @@ func (h *handler) start(r *exchange.Request, a *ask) (*run, error) {
 	n.timer = time.AfterFunc(g.limits.Wall, n.tick)
 	c := &g.plugin.Counters
 	c.Started.Add(1)
-	c.Instances.Add(1)
+	i.CountIn(&c.Usage)
 	c.Streams.Add(1)
 	r.Watch(n)
 	go n.serve(start, stderr)
@@ -111,10 +111,9 @@ func (n *run) serve(start *vm.Func, stderr *vm.Lines) {
 	c.Fuel.Add(n.instance.Spent())
 	c.Nanos.Add(n.instance.Spent()) // a unit is about an instruction is about a nanosecond
 	if t != nil && n.stopped() == nil {
-		c.Traps[t.Reason].Add(1)
+		g.plugin.Trapped(n.req, t)
 	}
 	n.instance.Close()
-	c.Instances.Add(-1)
 	c.Streams.Add(-1)
 	g.leave()
 
@@ -211,8 +210,9 @@ func (n *run) tick() {
 	case n.reading || n.writing:
 		n.timer.Reset(wall)
 	case quiet >= wall:
-		n.stopLocked(&vm.Trap{Func: "_start", Reason: vm.OutOfTime, Err: errSilent})
-		n.guests.plugin.Counters.Traps[vm.OutOfTime].Add(1)
+		silent := &vm.Trap{Func: "_start", Reason: vm.OutOfTime, Err: errSilent}
+		n.stopLocked(silent)
+		n.guests.plugin.Trapped(n.req, silent)
 	default:
 		n.timer.Reset(wall - quiet)
 	}

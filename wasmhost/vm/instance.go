@@ -53,6 +53,7 @@ type Instance struct {
 	nanos   int64
 	worn    bool
 	trap    *Trap
+	usage   *Usage  // that it is counted in; nil: none
 	printed printed // to stderr, in the call under way
 	random  randomness
 
@@ -272,6 +273,7 @@ func (i *Instance) free() {
 	for _, r := range i.roots {
 		r.close()
 	}
+	i.countOut()
 	i.memory = nil
 	if i.mapping != nil {
 		i.program.engine.memories.put(i.mapping)

@@ -105,7 +105,7 @@ func (a *allocator) Reallocate(size uint64) []byte {
 	if !i.mapping.grow(int(size)) {
 		return nil
 	}
-	m.live.Add(int64(size) - int64(len(i.memory)))
+	i.uses(int64(size) - int64(len(i.memory)))
 	i.memory = i.mapping.bytes[:size:size]
 	return i.memory
 }

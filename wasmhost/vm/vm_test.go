@@ -458,3 +458,30 @@ func TestInstance_Worn(t *testing.T) {
 		t.Errorf("deep: %d, %v, worn %t; the engine's stack is found no longer?", v, err, i.Worn())
 	}
 }
+
+func TestCountIn_UntilItIsClosed(t *testing.T) {
+	t.Parallel()
+	p := load(t, newEngine(t, vm.Options{}), Guest(Hoard()), nothing())
+	var u vm.Usage
+	count := func() [2]int64 { return [2]int64{u.Instances.Load(), u.Memory.Load() >> 16} }
+	in, err := p.Instantiate(vm.Config{Limits: vm.Limits{Memory: 24 << 16}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.CountIn(&u)
+	begin := count()
+	if begin[0] != 1 || begin[1] != int64(in.Size()>>16) {
+		t.Errorf("got %d instances of %d pages, want 1 of %d", begin[0], begin[1], in.Size()>>16)
+	}
+	if _, err := in.Call(in.Lookup("run"), nil); err == nil {
+		t.Error("the hoarder came to an end")
+	}
+	if got := count(); got != [2]int64{1, 17} {
+		t.Errorf("after it took all: got %v, want 1 of 17 pages", got)
+	}
+	in.Close()
+	in.Close()
+	if got := count(); got != [2]int64{} {
+		t.Errorf("after it was closed: got %v, want none", got)
+	}
+}
