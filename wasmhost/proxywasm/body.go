@@ -11,7 +11,7 @@ func (i *instance) bytesOf(b abi.Buffer) ([]byte, bool) {
 	switch {
 	case b == abi.RequestBody || b == abi.ResponseBody:
 		h := i.half(uint32(b))
-		if h == nil || h.stage != inBody {
+		if h == nil || h.stage != inBody && h.stage != inTrailers {
 			return nil, false
 		}
 		return h.buffer, true
@@ -80,7 +80,7 @@ func proxySetBufferBytes(i *instance, a []uint64) abi.Status {
 	if h == nil {
 		return abi.BadArgument
 	}
-	if h.stage != inBody && (h.stage != inHeaders || !h.last) {
+	if h.stage != inBody && h.stage != inTrailers && (h.stage != inHeaders || !h.last) {
 		i.complain("body changed too late, or too early: ignored")
 		return abi.BadArgument
 	}
@@ -99,9 +99,14 @@ func (h *half) splice(start, size uint64, data []byte) {
 	n := uint64(len(h.buffer))
 	start = min(start, n)
 	end := min(start+size, n)
+	h.own()
+	h.buffer = slices.Replace(h.buffer, int(start), int(end), data...)
+	h.touched, h.changed = true, true
+}
+
+// own makes the buffer one that may be written to.
+func (h *half) own() {
 	if !h.owned {
 		h.buffer, h.owned = slices.Clone(h.buffer), true
 	}
-	h.buffer = slices.Replace(h.buffer, int(start), int(end), data...)
-	h.touched, h.changed = true, true
 }

@@ -31,12 +31,15 @@ type content struct {
 
 	out     []byte // may be read: what is left of the half's buffer
 	taken   bool   // all of the buffer has been let go on
+	paused  bool   // the guest holds the buffer, and may change it at any time; guarded by the instance
+	more    []byte // was read meanwhile
 	fresh   int    // bytes at its end that the guest has not been told of
 	eof     bool   // src has ended
 	shown   bool   // and the guest has been told
 	err     error  // that ends this body
 	failure error  // err, where it is the guest's doing; guarded by the instance
 	cause   atomic.Pointer[error]
+	moment  atomic.Bool // somebody who reads wants to see to something else
 }
 
 func contentLength(b exchange.Body) int64 {
@@ -56,9 +59,11 @@ func (c *content) prepare(held bool) (exchange.Body, error) {
 		rest := b.Rest()
 		h.buffer, h.owned, view = rest[:n:n], false, true
 		c.fresh, c.eof = int(n), true
-	} else if !held && (n < 0 || n > small) {
+	} else if held {
+		c.pause()
+	} else if n < 0 || n > small {
 		return c.stream(), nil
-	} else if n >= 0 && n <= small {
+	} else {
 		if err := c.whole(int(n)); err != nil {
 			return nil, err
 		}
@@ -94,7 +99,11 @@ func (c *content) stream() exchange.Body {
 
 // raw has the rest go by without the guest.
 func (c *content) raw() {
-	c.way, c.h.content = &way{}, c
+	c.way, c.h.content, c.paused = &way{}, c, false
+	if len(c.more) > 0 {
+		c.h.own()
+		c.h.buffer, c.more = append(c.h.buffer, c.more...), nil
+	}
 	c.out, c.taken, c.fresh, c.shown = c.h.buffer, true, 0, c.eof
 }
 
@@ -137,6 +146,9 @@ func (c *content) fail() {
 		c.raw()
 		return
 	}
+	if c.h == &s.out { // nobody else makes an error of it: the head has gone out
+		c.err = failed(s.i.plugin, s.r, c.err)
+	}
 	s.i.hold()
 	c.failure = c.err
 	s.i.drop()
@@ -152,12 +164,24 @@ func (c *content) step() error {
 		c.forget()
 	}
 	for {
-		if !c.eof {
-			if err := c.fill(); err == io.EOF {
-				c.eof = true
-			} else if err != nil {
-				return err
+		err := error(nil)
+		if !c.eof && len(c.more) == 0 {
+			if err = c.fill(); err == io.EOF {
+				c.eof, err = true, nil
 			}
+		}
+		released, over := c.merge()
+		switch {
+		case over != nil:
+			return over
+		case err == exchange.ErrPause && c.moment.Swap(false) && len(c.out) == 0:
+			return err
+		case released:
+			return nil
+		case err == exchange.ErrPause: // it was meant for us
+			continue
+		case err != nil:
+			return err
 		}
 		pass, err := c.show()
 		if err != nil {
@@ -182,21 +206,26 @@ func (c *content) forget() {
 
 // fill reads a chunk, and io.EOF if that is already to be had.
 func (c *content) fill() error {
-	h := c.h
-	if !h.owned {
-		h.buffer, h.owned = slices.Clone(h.buffer), true
+	if c.paused {
+		return c.read(&c.more)
 	}
+	c.h.own()
+	return c.read(&c.h.buffer)
+}
+
+// read reads to the end of b.
+func (c *content) read(b *[]byte) error {
 	want := chunk / 2
 	if n := c.src.Len(); n >= 0 && n < chunk/2 {
 		want = int(n) + 1 // one more, to notice the end
 	}
-	if cap(h.buffer)-len(h.buffer) < want {
-		h.buffer = slices.Grow(h.buffer, min(2*want, chunk))
+	if cap(*b)-len(*b) < want {
+		*b = slices.Grow(*b, min(2*want, chunk))
 	}
 	for range 100 {
-		free := h.buffer[len(h.buffer):cap(h.buffer)]
+		free := (*b)[len(*b):cap(*b)]
 		n, err := c.src.Read(free[:min(len(free), chunk)])
-		h.buffer = h.buffer[:len(h.buffer)+n]
+		*b = (*b)[:len(*b)+n]
 		c.fresh += n
 		// A body that has given all it announced has only its end left to tell, and that
 		// tells the guest which chunk is the last.
@@ -205,6 +234,49 @@ func (c *content) fill() error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// pause says that the guest has the stream paused while more of the body is read.
+func (c *content) pause() {
+	c.s.i.hold()
+	c.paused, c.h.content = true, c
+	c.s.i.drop()
+}
+
+// merge adds what was read while the guest had the stream paused to what it holds. If it
+// has let that go on meanwhile, that goes on first, and by itself: released.
+func (c *content) merge() (released bool, err error) {
+	if !c.paused { // nobody else sets it
+		c.h.buffer, c.more = append(c.h.buffer, c.more...), c.more[:0]
+		return false, nil
+	}
+	s, h := c.s, c.h
+	s.i.hold()
+	defer s.i.drop()
+	switch err = s.over(); {
+	case err != nil:
+	case h.resumed:
+		h.resumed, h.stage, c.paused = false, idle, false
+		c.out, c.taken = h.buffer, true
+		released = true
+	default:
+		h.own()
+		h.buffer, c.more = append(h.buffer, c.more...), c.more[:0]
+	}
+	return released, err
+}
+
+// nudge has who reads on, while the guest has paused the stream, look at what the guest
+// wants now. Bodies that cannot be interrupted for a moment make that wait for the next
+// chunk. The instance is held.
+func (s *stream) nudge() {
+	for _, h := range [...]*half{&s.in, &s.out} {
+		if c := h.content; c != nil && c.paused {
+			if b, ok := c.src.(exchange.Interrupter); ok {
+				b.Interrupt(exchange.ErrPause)
+			}
+		}
+	}
 }
 
 // whole reads all of a body of n bytes.
@@ -237,8 +309,13 @@ func (c *content) show() (pass bool, err error) {
 			h.buffer, h.touched, h.changed = h.buffer[:0:0], true, true // the guest has taken it
 		}
 		n := len(h.buffer)
-		s.i.drop()
 		c.fresh = 0
+		switch c.paused = false; {
+		case action == abi.Continue || h.last || action == abi.StopAndWatermark:
+		case err == nil:
+			c.paused, h.content = true, c
+		}
+		s.i.drop()
 		switch {
 		case err != nil:
 			return false, err
@@ -256,6 +333,7 @@ func (c *content) show() (pass bool, err error) {
 	if f := c.way.trailers; f != nil && trailing {
 		s.i.hold()
 		action, err := s.call(h, inTrailers, f, uint64(h.trailer.Len()), 0)
+		c.paused = false
 		s.i.drop()
 		if action != abi.Continue && err == nil {
 			err = s.wait(h, c)
@@ -301,7 +379,9 @@ func (c *content) end() {
 // Interrupt implements exchange.Interrupter. A guest that has paused the stream is not
 // interrupted for a moment only.
 func (c *content) Interrupt(cause error) {
-	if cause != exchange.ErrPause {
+	if cause == exchange.ErrPause {
+		c.moment.Store(true)
+	} else {
 		c.cause.CompareAndSwap(nil, &cause)
 		select {
 		case c.h.signal <- struct{}{}:

@@ -49,6 +49,7 @@ func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.R
 			return f.respond(s, resp)
 		}
 	}
+	r.Method = s.method // by which the protocol frames whatever goes out now
 	if err == errReplied {
 		return f.respond(s, s.answer())
 	}
@@ -62,9 +63,12 @@ func (f *filter) respond(s *stream, resp *exchange.Response) (*exchange.Response
 		return resp, nil
 	}
 	discard(resp)
-	if err == errReplied { // it does not see this one: it has had its turn
+	if err == errReplied { // it does not see this one but in logs: it has had its turn
 		resp = s.answer()
-		s.passOn(&s.out)
+		s.i.hold()
+		s.resp, s.out.header, s.out.trailer = resp, &resp.Header, &resp.Trailer
+		s.out.pass()
+		s.i.drop()
 		return resp, nil
 	}
 	return nil, f.failed(s.r, err)
@@ -78,13 +82,18 @@ func spared(p *guest.Plugin, err error, h *half) bool {
 }
 
 // failed makes the exchange's error of err.
-func (f *filter) failed(r *exchange.Request, err error) error {
+func (f *filter) failed(r *exchange.Request, err error) error { return failed(f.guests.plugin, r, err) }
+
+func failed(p *guest.Plugin, r *exchange.Request, err error) error {
 	if failed, ok := err.(guestError); ok {
-		return f.guests.plugin.Fail(r, failed.error)
+		return p.Fail(r, failed.error)
 	}
-	if err == errAborted {
-		r.Record.Plugin, r.Record.Details = f.guests.plugin.Name, "wasm_close_stream"
+	switch err {
+	case errAborted:
+		r.Record.Plugin, r.Record.Details = p.Name, "wasm_close_stream"
 		return fmt.Errorf("%w: %w", err, exchange.ErrClientGone) // nothing is to be sent
+	case errReplied: // when the head of another response had gone out
+		return p.Fail(r, err)
 	}
 	return err
 }
@@ -126,6 +135,7 @@ func (s *stream) request() error {
 	body, err := s.through(&s.in, &i.exports.request, s.r.Body, s.r.Upgrade != "")
 	if body != nil {
 		s.r.Body = body
+		s.r.Header.Del("content-length") // was the other's; who asks further in is told by Len
 	}
 	return err
 }
@@ -151,6 +161,9 @@ func (s *stream) response(resp *exchange.Response) error {
 		resp.SetBytes(b.Rest())
 	default:
 		resp.Body = body
+	}
+	if body != nil {
+		resp.Header.Del("content-length")
 	}
 	return err
 }

@@ -30,6 +30,7 @@ func (i *instance) resume(d abi.Direction) abi.Status {
 	if h.stage != idle && h.stage != passed {
 		h.resumed = true
 		i.effective.stream.wake()
+		i.effective.stream.nudge()
 	}
 	return abi.OK
 }
@@ -42,6 +43,7 @@ func proxyCloseStream(i *instance, a []uint64) abi.Status {
 			s := i.effective.stream
 			s.aborted = true
 			s.wake()
+			s.nudge()
 		}
 		return abi.OK
 	case abi.Downstream, abi.Upstream:

@@ -37,11 +37,21 @@ func (i *instance) mapOf(m abi.Map) fieldMap {
 	case abi.RequestHeaders:
 		return fieldMap{s.in.header, s, &s.in}
 	case abi.RequestTrailers:
-		return fieldMap{s.in.trailer, nil, &s.in}
+		return fieldMap{s.trailer(&s.in), nil, &s.in}
 	case abi.ResponseHeaders:
 		return fieldMap{s.out.header, s, &s.out}
 	}
-	return fieldMap{s.out.trailer, nil, &s.out}
+	return fieldMap{s.trailer(&s.out), nil, &s.out}
+}
+
+// trailer returns the trailer of h where it is complete, and nobody writes to it: in its
+// own callback, with the last of the content, and when all is over. Until then it is
+// filled by who reads the body, and that may be another goroutine.
+func (s *stream) trailer(h *half) *exchange.Header {
+	if s.finished || h.stage == inTrailers || h.stage == inBody && h.last {
+		return h.trailer
+	}
+	return nil
 }
 
 // writable says whether changes of the map still have an effect. Trailers may be made
@@ -68,6 +78,8 @@ func (m *fieldMap) pseudo(name string) (value string, ok bool) {
 	}
 	s := m.stream
 	switch {
+	case name == "host" && m.request(): // over HTTP/1.1 it is a field; guests know it by one name
+		return s.r.Authority, s.r.Authority != ""
 	case name == "content-length":
 		if m.half.length > 0 || m.half.length == 0 && !m.request() {
 			return strconv.FormatInt(m.half.length, 10), true
@@ -111,6 +123,9 @@ func (m *fieldMap) pairs(list []abi.Pair) []abi.Pair {
 		}
 	}
 	for name, value := range m.header.All() {
+		if name == "host" && m.stream != nil && m.request() {
+			continue
+		}
 		list = append(list, abi.Pair{Key: name, Value: value})
 	}
 	if value, ok := m.pseudo("content-length"); ok && !m.header.Has("content-length") {
@@ -125,6 +140,9 @@ func (s *stream) countFields(h *half) int {
 	n := h.header.Len() + len(responsePseudo)
 	if h == &s.in {
 		n = h.header.Len() + len(requestPseudo)
+		for range h.header.Values("host") {
+			n--
+		}
 	}
 	if _, ok := m.pseudo("content-length"); ok && !h.header.Has("content-length") {
 		n++
@@ -134,8 +152,10 @@ func (s *stream) countFields(h *half) int {
 
 // get returns the first value of name, which is in lower case.
 func (m *fieldMap) get(name string) (string, bool) {
-	if value, ok := m.header.Lookup(name); ok {
-		return value, true
+	if name != "host" || m.stream == nil || !m.request() {
+		if value, ok := m.header.Lookup(name); ok {
+			return value, true
+		}
 	}
 	return m.pseudo(name)
 }
@@ -149,7 +169,7 @@ func (i *instance) set(m *fieldMap, name, value []byte, beside bool) {
 		return
 	}
 	key := i.lower(name)
-	if m.stream != nil && (strings.HasPrefix(key, ":") || key == "host") {
+	if m.stream != nil && (strings.HasPrefix(key, ":") || key == "host" && m.request()) {
 		m.half.touched = true
 		if err := m.setPseudo(key, string(value)); err != nil {
 			i.complain(err.Error() + ": ignored")
@@ -215,7 +235,11 @@ func (m *fieldMap) setPseudo(name, value string) error {
 	case ":path":
 		return s.r.SetTarget(value)
 	case ":authority", "host":
-		return s.r.SetAuthority(value)
+		err := s.r.SetAuthority(value)
+		if err == nil && s.r.Header.Has("host") {
+			err = s.r.Header.Set("host", s.r.Authority)
+		}
+		return err
 	case ":scheme":
 		if value != "http" && value != "https" {
 			return errScheme
@@ -235,7 +259,7 @@ func (i *instance) remove(m *fieldMap, name []byte) {
 		m.header.Del(key)  // of an answer to HEAD
 		return
 	}
-	if strings.HasPrefix(key, ":") {
+	if strings.HasPrefix(key, ":") || key == "host" && m.stream != nil && m.request() {
 		i.complain("removal of " + key + ": ignored")
 		return
 	}

@@ -57,6 +57,7 @@ func proxySendLocalResponse(i *instance, a []uint64) abi.Status {
 	s.answered = true
 	s.details = word(details)
 	s.wake()
+	s.nudge()
 	return abi.OK
 }
 

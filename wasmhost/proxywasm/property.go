@@ -130,7 +130,9 @@ func (c *guestContext) property(path []byte, v value) (value, bool) {
 	case "destination":
 		return addressProperty(s.r.Conn.Local, string(rest), v)
 	case "upstream":
-		return s.upstreamProperty(string(rest), v)
+		if s.finished || s.hasResponse() { // before, who asks it writes what is known of it
+			return s.upstreamProperty(string(rest), v)
+		}
 	case "xds":
 		switch string(rest) {
 		case "route_name":

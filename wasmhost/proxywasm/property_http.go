@@ -99,18 +99,23 @@ func (s *stream) responseProperty(path []byte, v value) (value, bool) {
 	if string(leaf) == "code_details" {
 		return v.given(s.details)
 	}
+	record := &s.r.Record
+	if s.finished && record.Status != 0 && string(leaf) == "code" {
+		return v.number(int64(record.Status)) // also where no response was to be had
+	}
 	if !s.hasResponse() {
 		return v, false
 	}
 	resp := s.resp
-	record := &s.r.Record
 	switch string(leaf) {
 	case "code":
 		return v.number(int64(resp.Status))
 	case "headers", "trailers":
 		h := &resp.Header
 		if leaf[0] == 't' {
-			h = &resp.Trailer
+			if h = s.trailer(&s.out); h == nil {
+				return v, false
+			}
 		}
 		switch {
 		case !of && leaf[0] == 'h':
@@ -128,7 +133,7 @@ func (s *stream) responseProperty(path []byte, v value) (value, bool) {
 	case "total_size":
 		return v.number(record.Sent + headBytes(&resp.Header))
 	case "grpc_status":
-		return grpcProperty(resp, v)
+		return grpcProperty(&resp.Header, s.trailer(&s.out), v)
 	case "backend_latency":
 		if record.Waited > 0 {
 			return v.duration(record.Waited)
@@ -137,10 +142,11 @@ func (s *stream) responseProperty(path []byte, v value) (value, bool) {
 	return v, false
 }
 
-func grpcProperty(resp *exchange.Response, v value) (value, bool) {
-	text, ok := resp.Trailer.Lookup("grpc-status")
-	if !ok {
-		text, ok = resp.Header.Lookup("grpc-status")
+// grpcProperty appends the status that a trailer tells, or an answer of trailers only.
+func grpcProperty(h, trailer *exchange.Header, v value) (value, bool) {
+	text, ok := h.Lookup("grpc-status")
+	if !ok && trailer != nil {
+		text, ok = trailer.Lookup("grpc-status")
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
 	if !ok || err != nil {

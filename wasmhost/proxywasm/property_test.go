@@ -63,6 +63,7 @@ func TestProperty_Table(t *testing.T) {
 	s.resp = &exchange.Response{Status: 418, Body: exchange.NoBody}
 	s.resp.Header.Append("x-a", "b")
 	s.resp.Trailer.Append("grpc-status", "5")
+	s.out.trailer, s.out.stage = &s.resp.Trailer, inTrailers
 	s.details = "why"
 	record := &s.r.Record
 	record.Upstream, record.Attempts, record.Waited, record.Sent = "10.0.0.1:9000", 2, time.Second, 11

@@ -19,6 +19,7 @@ func (s *stream) through(h *half, w *way, src exchange.Body, bare bool) (exchang
 	if err == nil && w.headers != nil {
 		action, err = s.headers(h, w)
 	}
+	made := h.last && !bare // if there will be content, the guest makes it
 	bare = bare || h.last || w.body == nil && w.trailers == nil
 	if err == nil && action == abi.Continue && bare {
 		h.pass() // the usual case: the instance is visited once
@@ -33,6 +34,7 @@ func (s *stream) through(h *half, w *way, src exchange.Body, bare bool) (exchang
 		return nil, err
 	case h.cut:
 		h.trailer.Reset()
+		s.passOn(h)
 		return exchange.NewBytes(nil), nil
 	case !bare:
 		c := &content{s: s, h: h, src: src, way: w}
@@ -40,7 +42,7 @@ func (s *stream) through(h *half, w *way, src exchange.Body, bare bool) (exchang
 	case h.stage != passed:
 		s.passOn(h)
 	}
-	if h.changed && h.length == 0 { // content where there was none
+	if h.changed && made { // content where there was none
 		return exchange.NewBytes(h.buffer), nil
 	}
 	return nil, nil
