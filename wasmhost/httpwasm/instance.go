@@ -40,7 +40,7 @@ func start(p *guest.Plugin, prog *vm.Program, config string, from *image) (*vm.I
 	i.out, i.err = vm.NewLines(i.voice.print), vm.NewLines(i.voice.print)
 	if err := i.start(prog, from); err != nil {
 		i.flush()
-		return nil, i.voice.explain(fmt.Errorf("start guest: %w", err))
+		return nil, i.voice.said.Explain(fmt.Errorf("start guest: %w", err))
 	}
 	p.Counters.Started.Add(1)
 	return i.vm, nil

@@ -339,7 +339,7 @@ func TestLog(t *testing.T) {
 	if got := ask("enabled|-1;enabled|2;enabled|3;log|-1|deep;log|2|it hurts;log|3|nothing;log|7|nothing;wildlog;print|on paper"); got != "1;1;0;" {
 		t.Errorf("enabled: got %q", got)
 	}
-	for _, want := range []string{"level=DEBUG msg=\"guest says\" plugin=probe line=deep", "level=ERROR msg=\"guest says\" plugin=probe line=\"it hurts\"", "line=\"on paper\""} {
+	for _, want := range []string{"level=DEBUG msg=\"guest says\" plugin=probe text=deep", "level=ERROR msg=\"guest says\" plugin=probe text=\"it hurts\"", "text=\"on paper\""} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("log: got %q, want %q in it", log.String(), want)
 		}

@@ -2,7 +2,6 @@ package httpwasm
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -18,8 +17,8 @@ type voice struct {
 	plugin *guest.Plugin
 	most   int // lines a second
 	second int64
-	said   int    // in that second
-	last   string // line, for who wants to know why the guest has failed
+	count  int        // in that second
+	said   guest.Said // for who wants to know why the guest has failed
 }
 
 // hears tells whether anybody listens at a level.
@@ -31,27 +30,18 @@ func (v *voice) say(l slog.Level, line string) {
 	if line == "" {
 		return
 	}
-	v.last = strings.ToValidUTF8(line, "\uFFFD")
-	if !v.hears(l) {
+	if v.said.Hear(line); !v.hears(l) {
 		return
 	}
 	if now := time.Now().Unix(); now != v.second {
-		v.second, v.said = now, 0
+		v.second, v.count = now, 0
 	}
-	if v.said++; v.said > v.most {
+	if v.count++; v.count > v.most {
 		v.plugin.Counters.LogsLost.Add(1)
 		return
 	}
 	v.plugin.Log.LogAttrs(context.Background(), l, "guest says",
-		slog.String("plugin", v.plugin.Name), slog.String("line", v.last))
-}
-
-// explain adds what the guest said last to the error that it ended with.
-func (v *voice) explain(err error) error {
-	if v.last == "" {
-		return err
-	}
-	return fmt.Errorf("%w; its last line was %q", err, v.last)
+		slog.String("plugin", v.plugin.Name), slog.String("text", strings.ToValidUTF8(line, "\uFFFD")))
 }
 
 // print logs what the guest writes to its standard output and error.

@@ -7,30 +7,22 @@ import (
 	"time"
 
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
+	"github.com/weirproxy/weir/wasmhost/guest"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
-// levels are slog's for the ABI's: trace lies below debug, critical above error.
-var levels = [...]slog.Level{slog.LevelDebug - 4, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError, slog.LevelError + 4}
+// levels are slog's for the ABI's: trace lies below debug. Critical is an error: logs
+// have no word above.
+var levels = [...]slog.Level{slog.LevelDebug - 4, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError, slog.LevelError}
 
 // lineLimit is how much of one line is logged.
 const lineLimit = 8 << 10
 
 // logLines are what a guest logged lately, for errors to tell, and how much.
 type logLines struct {
-	last   [8]string
-	n      int
+	said   guest.Said
 	second int64
 	count  int
-}
-
-// recent returns the last lines, oldest first.
-func (l *logLines) recent() []string {
-	var all []string
-	for k := max(0, l.n-len(l.last)); k < l.n; k++ {
-		all = append(all, l.last[k%len(l.last)])
-	}
-	return all
 }
 
 // say logs a line of the guest's. It is called with the instance held.
@@ -45,9 +37,8 @@ func (i *instance) say(level slog.Level, text string) {
 		return
 	}
 	text = strings.TrimSuffix(text, "\n")
-	if level >= slog.LevelInfo && text != "" && text[0] != '\t' { // lines of traces begin so
-		l.last[l.n%len(l.last)] = text
-		l.n++
+	if level >= slog.LevelInfo {
+		l.said.Hear(text)
 	}
 	ctx := context.Background()
 	if !p.Log.Enabled(ctx, level) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/wasmhost/guest"
@@ -119,6 +118,7 @@ func (i *instance) addRoot(u *use) error {
 	if i.closed {
 		return errClosed
 	}
+	i.lines.said.Forget()
 	rt := &root{use: u}
 	rt.root = rt
 	i.add(&rt.guestContext)
@@ -155,13 +155,8 @@ func (i *instance) addRoot(u *use) error {
 	return nil
 }
 
-// explain adds what the guest has logged last to an error: the reason is there.
-func (i *instance) explain(err error) error {
-	if last := i.lines.recent(); len(last) > 0 {
-		return fmt.Errorf("%w; it logged: %s", err, strings.Join(last, "; "))
-	}
-	return err
-}
+// explain adds what the guest has said last to an error: the reason is there.
+func (i *instance) explain(err error) error { return i.lines.said.Explain(err) }
 
 // patience is how long a root that is not done yet is kept.
 const patience = 10 * time.Second
