@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -17,11 +18,17 @@ import (
 // belongs to nobody else, and an entry only if it is what was once written.
 type diskCache struct{ dir string }
 
-// keep is how long an entry lives that nobody uses.
-const keep = 60 * 24 * time.Hour
+const (
+	// keep is how long an entry lives that nobody uses.
+	keep = 60 * 24 * time.Hour
+	// abandoned is the age of a draft that nobody works at any longer.
+	abandoned = 24 * time.Hour
+)
 
-// seal is the file of an entry that tells the sum of the others.
-const seal = "sum"
+const (
+	seal  = "sum"  // the file of an entry that tells the sum of the others
+	draft = "new-" // begins the names of what is being written
+)
 
 func openCache(dir string) (*diskCache, error) {
 	dir, err := filepath.Abs(dir)
@@ -38,56 +45,90 @@ func openCache(dir string) (*diskCache, error) {
 	return c, c.prune(time.Now())
 }
 
-// prune removes what has not been used for long.
+// prune removes what has not been used for long, and what was never finished.
 func (c *diskCache) prune(now time.Time) error {
 	list, err := os.ReadDir(c.dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range list {
-		info, err := e.Info()
-		if err != nil || len(e.Name()) != sha256.Size*2 || !e.IsDir() || now.Sub(info.ModTime()) < keep {
+		most := keep
+		if strings.HasPrefix(e.Name(), draft) {
+			most = abandoned
+		} else if len(e.Name()) != sha256.Size*2 {
 			continue
 		}
-		_ = os.RemoveAll(filepath.Join(c.dir, e.Name()))
+		if info, err := e.Info(); err == nil && e.IsDir() && now.Sub(info.ModTime()) >= most {
+			_ = os.RemoveAll(filepath.Join(c.dir, e.Name()))
+		}
 	}
 	return nil
 }
 
-// entry returns the directory of a module. What is wrong in it is removed.
-func (c *diskCache) entry(metered []byte) string {
-	sum := sha256.Sum256(metered)
-	dir := filepath.Join(c.dir, hex.EncodeToString(sum[:]))
-	want, err := os.ReadFile(filepath.Join(dir, seal))
-	if err == nil {
-		var got []byte
-		if got, err = sumOf(dir); err == nil && !bytes.Equal(got, want) {
-			err = errors.New("changed")
-		}
-	}
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return dir
-	}
-	now := time.Now()
-	_ = os.Chtimes(dir, now, now) // for prune
-	return dir
+// entry is the directory of a module's code: one that is right, or a draft, which nobody
+// else sees. Several processes may use a cache at a time.
+type entry struct {
+	dir  string
+	name string // that the draft gets when it is right; "": it is no draft
 }
 
-// seal says that what is in an entry now is right.
-func (c *diskCache) seal(dir string) error {
-	name := filepath.Join(dir, seal)
-	if _, err := os.Stat(name); err == nil {
-		return nil // it was found right
+// entry returns that of a module. What is wrong is removed.
+func (c *diskCache) entry(metered []byte) (entry, error) {
+	sum := sha256.Sum256(metered)
+	name := filepath.Join(c.dir, hex.EncodeToString(sum[:]))
+	if sealed(name) {
+		now := time.Now()
+		_ = os.Chtimes(name, now, now) // for prune
+		return entry{dir: name}, nil
 	}
-	sum, err := sumOf(dir)
+	dir, err := os.MkdirTemp(c.dir, draft)
+	return entry{dir, name}, err
+}
+
+// sealed tells whether what is in a directory is what was once written.
+func sealed(dir string) bool {
+	want, err := os.ReadFile(filepath.Join(dir, seal))
+	if err != nil {
+		return false
+	}
+	got, err := sumOf(dir)
+	return err == nil && bytes.Equal(got, want)
+}
+
+// publish says that what is in e now is right, and has others find it.
+func (e *entry) publish() error {
+	if e.name == "" {
+		return nil
+	}
+	sum, err := sumOf(e.dir)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(name+".new", sum, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(e.dir, seal), sum, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
+	if os.Rename(e.dir, e.name) == nil {
+		e.name = ""
+		return nil
+	}
+	if sealed(e.name) { // another process was faster
+		return nil
+	}
+	if err := os.RemoveAll(e.name); err != nil {
+		return err
+	}
+	if err := os.Rename(e.dir, e.name); err != nil {
+		return err
+	}
+	e.name = ""
+	return nil
+}
+
+// drop removes a draft that is none any longer, or comes to nothing.
+func (e *entry) drop() {
+	if e.name != "" {
+		_ = os.RemoveAll(e.dir)
+	}
 }
 
 // sumOf adds up the names and contents of all files of an entry but its seal.

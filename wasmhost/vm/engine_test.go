@@ -211,7 +211,8 @@ func TestCache_ForgetsWhatNobodyUses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cache")
 	old, other := filepath.Join(dir, strings.Repeat("ab", 32)), filepath.Join(dir, "mine")
-	for _, d := range []string{old, other} {
+	unfinished := filepath.Join(dir, "new-123")
+	for _, d := range []string{old, other, unfinished} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -224,8 +225,55 @@ func TestCache_ForgetsWhatNobodyUses(t *testing.T) {
 	if _, err := os.Stat(old); !os.IsNotExist(err) {
 		t.Errorf("an old entry: %v", err)
 	}
+	if _, err := os.Stat(unfinished); !os.IsNotExist(err) {
+		t.Errorf("an old draft: %v", err)
+	}
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("what is no entry: %v", err)
+	}
+}
+
+// TestCache_IsSharedByProcesses has several engines, which know of each other no more than
+// processes do, compile the same module at once.
+func TestCache_IsSharedByProcesses(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "cache")
+	code := Module{Funcs: []Func{add}}.Bytes()
+	for round := range 5 {
+		var engines []*vm.Engine
+		for range 8 {
+			engines = append(engines, newEngine(t, vm.Options{CacheDir: dir}))
+		}
+		var wg sync.WaitGroup
+		for _, e := range engines {
+			wg.Go(func() {
+				p, err := e.Load(t.Context(), code, nothing())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer p.Release()
+				i, err := p.Instantiate(vm.Config{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer i.Close()
+				if v, err := i.Call(i.Lookup("add"), nil, 40, 2); v != 42 || err != nil {
+					t.Errorf("40 + 2 = %d, %v", v, err)
+				}
+			})
+		}
+		wg.Wait()
+		list, err := os.ReadDir(dir)
+		if files, sums := cached(t, dir); err != nil || len(list) != 1 || len(files) != 1 || len(sums) != 1 {
+			t.Errorf("round %d: left %v, files %v, sums %v, %v; want one entry", round, list, files, sums, err)
+		}
+		if round%2 == 0 { // the next ones find it broken
+			if _, sums := cached(t, dir); len(sums) == 1 {
+				os.Remove(sums[0])
+			}
+		}
 	}
 }
 

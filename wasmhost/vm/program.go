@@ -107,10 +107,13 @@ func (p *Program) build(metered []byte, link *Link, cache *diskCache) (err error
 		config = wazero.NewRuntimeConfigInterpreter()
 	}
 	config = config.WithCoreFeatures(api.CoreFeaturesV2).WithDebugInfoEnabled(false)
-	entry := ""
+	var kept entry
 	if cache != nil {
-		entry = cache.entry(metered)
-		if p.cache, err = wazero.NewCompilationCacheWithDir(entry); err != nil {
+		if kept, err = cache.entry(metered); err != nil {
+			return fmt.Errorf("open compilation cache: %w", err)
+		}
+		defer kept.drop()
+		if p.cache, err = wazero.NewCompilationCacheWithDir(kept.dir); err != nil {
 			return fmt.Errorf("open compilation cache: %w", err)
 		}
 		config = config.WithCompilationCache(p.cache)
@@ -125,7 +128,7 @@ func (p *Program) build(metered []byte, link *Link, cache *diskCache) (err error
 		return fmt.Errorf("compile module: %w", err)
 	}
 	if cache != nil {
-		if err := cache.seal(entry); err != nil {
+		if err := kept.publish(); err != nil {
 			p.engine.o.Log.Warn("compiled code not kept", "dir", cache.dir, "err", err)
 		}
 	}
