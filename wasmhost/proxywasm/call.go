@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
 // callTime is how long a call may take for which the guest gives no time.
@@ -20,6 +22,9 @@ const callTime = 60 * time.Second
 type calls struct {
 	last uint32 // token given last
 	out  map[uint32]*callout
+	// running are those of which nobody knows yet that they have ended: those out, and
+	// those that the guest has cancelled.
+	running atomic.Int32
 	// status and message are what proxy_get_status tells, of the callback that runs.
 	status  uint32
 	message string
@@ -45,7 +50,8 @@ var errCanceled = errors.New("the guest, or its end, has cancelled the call")
 // or nobody could be told of the answer.
 func (i *instance) open() *callout {
 	c := i.effective
-	if c == nil || i.closed || len(i.calls.out) >= i.vm.Limits.Calls {
+	most := i.vm.Limits.Calls
+	if c == nil || i.closed || len(i.calls.out) >= most || int(i.calls.running.Load()) >= 2*most {
 		return nil
 	}
 	o := &callout{rt: c.root}
@@ -78,6 +84,7 @@ func (o *callout) launch(i *instance, at uint32) abi.Status {
 		o.rt.closers = append(o.rt.closers, o.rt.hangUp)
 	}
 	k.out[o.token] = o
+	k.running.Add(1)
 	i.plugin.Counters.Callouts.Add(1)
 	return abi.OK
 }
@@ -96,6 +103,31 @@ func (rt *root) hangUp() {
 func (o *callout) drop() {
 	delete(o.rt.i.calls.out, o.token)
 	o.cancel(errCanceled)
+}
+
+// end is the last that its goroutine does.
+func (o *callout) end() {
+	o.cancel(nil)
+	o.rt.i.calls.running.Add(-1)
+}
+
+// visit runs f with the instance held: for the stream that asked, or in nobody's time.
+func (o *callout) visit(f func()) {
+	if o.origin != 0 {
+		o.rt.visit(f)
+		return
+	}
+	o.rt.background(f)
+}
+
+// enter tells the guest of the answer. A stream that still lives pays for it.
+func (o *callout) enter(f *vm.Func, args ...uint64) {
+	c := o.context()
+	var b *vm.Budget
+	if c.stream != nil {
+		b = &c.stream.budget
+	}
+	o.rt.i.enter(c, b, f, args...)
 }
 
 // pending tells whether the guest still waits for the callout.
@@ -207,9 +239,9 @@ func (o *callout) fill(head, body, trailer []byte) error {
 // guest's callback that asked has returned when the answer is told, since the instance
 // is held until then.
 func (o *callout) run(up guest.Upstream, most int64) {
-	defer o.cancel(nil)
+	defer o.end()
 	body, err := o.fetch(up, most)
-	o.rt.visit(func() {
+	o.visit(func() {
 		if o.pending() {
 			delete(o.rt.i.calls.out, o.token)
 			o.answer(body, err)
@@ -239,10 +271,9 @@ func (o *callout) fetch(up guest.Upstream, most int64) ([]byte, error) {
 // answer tells the guest: without a header, and with a status, where there was none.
 func (o *callout) answer(body []byte, err error) {
 	i := o.rt.i
-	c := o.context()
 	if err != nil {
 		i.calls.status, i.calls.message = uint32(abi.BrokenConnection), err.Error()
-		i.enter(c, nil, i.exports.httpCall, uint64(o.rt.id), uint64(o.token), 0, 0, 0)
+		o.enter(i.exports.httpCall, uint64(o.rt.id), uint64(o.token), 0, 0, 0)
 	} else {
 		head := &exchange.Header{}
 		head.Append(":status", strconv.Itoa(o.resp.Status))
@@ -252,7 +283,7 @@ func (o *callout) answer(body []byte, err error) {
 		l := &i.lent
 		l.maps[abi.CallResponseHeaders], l.maps[abi.CallResponseTrailers] = head, &o.resp.Trailer
 		l.buffers[abi.CallResponseBody] = body
-		i.enter(c, nil, i.exports.httpCall,
+		o.enter(i.exports.httpCall,
 			uint64(o.rt.id), uint64(o.token), uint64(head.Len()), uint64(len(body)), uint64(o.resp.Trailer.Len()))
 	}
 	i.lent = lent{}

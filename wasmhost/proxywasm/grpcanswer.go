@@ -49,7 +49,7 @@ func ended(code uint32, format string, args ...any) error {
 // its own, as run is. Nobody reads on while the guest is told: that is what keeps an
 // upstream from sending faster than the guest can hear.
 func (o *callout) converse(up guest.Upstream, most int64) {
-	defer o.cancel(nil)
+	defer o.end()
 	if f := o.rpc.feed; f != nil {
 		defer f.Close()
 	}
@@ -198,7 +198,7 @@ func (o *callout) outcome(err error) outcome {
 
 // tell calls the guest, unless it has cancelled the call or is gone.
 func (o *callout) tell(f func()) (told bool) {
-	o.rt.visit(func() {
+	o.visit(func() {
 		if told = o.pending(); told {
 			f()
 			o.rt.i.lent = lent{}
@@ -214,13 +214,13 @@ func (o *callout) metadata(m abi.Map, h *exchange.Header) {
 		f = i.exports.grpcTrailing
 	}
 	i.lent.maps[m] = h
-	i.enter(o.context(), nil, f, uint64(o.rt.id), uint64(o.token), uint64(h.Len()))
+	o.enter(f, uint64(o.rt.id), uint64(o.token), uint64(h.Len()))
 }
 
 func (o *callout) message(b []byte) {
 	i := o.rt.i
 	i.lent.buffers[abi.GRPCReceive] = b
-	i.enter(o.context(), nil, i.exports.grpcReceive, uint64(o.rt.id), uint64(o.token), uint64(len(b)))
+	o.enter(i.exports.grpcReceive, uint64(o.rt.id), uint64(o.token), uint64(len(b)))
 }
 
 // over tells the guest that the call has ended.
@@ -229,7 +229,7 @@ func (o *callout) over(end outcome) {
 		i := o.rt.i
 		delete(i.calls.out, o.token)
 		i.calls.status, i.calls.message = end.code, end.message
-		i.enter(o.context(), nil, i.exports.grpcDone, uint64(o.rt.id), uint64(o.token), uint64(end.code))
+		o.enter(i.exports.grpcDone, uint64(o.rt.id), uint64(o.token), uint64(end.code))
 		i.calls.status, i.calls.message = 0, ""
 	})
 }

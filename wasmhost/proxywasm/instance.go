@@ -82,7 +82,8 @@ type root struct {
 	closers []func()
 	ticker  ticker
 	bell    *bell // nil: it has registered for no queue
-	calling bool  // closers know of its calls
+	spare   spare
+	calling bool // closers know of its calls
 }
 
 // newInstance returns an instance without a guest yet.

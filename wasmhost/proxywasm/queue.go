@@ -53,7 +53,7 @@ func (b *bell) run() {
 			return
 		}
 		// A root that has gone takes no more; what waits is forgotten at once.
-		rt.visit(func() {
+		rt.background(func() {
 			rt.i.enter(&rt.guestContext, nil, rt.i.exports.queueReady, uint64(rt.id), uint64(q))
 		})
 	}

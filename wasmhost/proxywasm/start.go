@@ -194,8 +194,8 @@ func (rt *root) delete() {
 		return
 	}
 	rt.undone = false
-	rt.close()
 	i.enter(&rt.guestContext, nil, i.exports.delete, uint64(rt.id))
+	rt.close() // what it may just have asked for, too
 	delete(i.contexts, rt.id)
 	delete(i.roots, rt.use)
 	if i.retiring.Load() && i.streams.Load() == 0 && len(i.roots) == 0 && !i.closed {

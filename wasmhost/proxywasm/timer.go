@@ -46,7 +46,7 @@ func (rt *root) wind() {
 	t := &rt.ticker
 	set := t.set
 	t.timer = time.AfterFunc(t.period, func() {
-		rt.visit(func() { rt.tick(set) })
+		rt.background(func() { rt.tick(set) })
 	})
 }
 
