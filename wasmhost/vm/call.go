@@ -39,7 +39,8 @@ func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
 	allowed := fuel(i.Limits.CPU)
 	if b != nil {
 		if allowed = min(allowed, b.left); allowed <= 0 {
-			return 0, &Trap{Func: f.name, Reason: OutOfFuel, Err: errFuel}
+			i.limit = 0
+			return 0, &Trap{Func: f.name, Reason: OutOfFuel, Err: i.spendthrift()}
 		}
 	}
 	v, spent, err := i.outer(f, allowed, i.Limits.Wall, args)

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -23,8 +24,6 @@ const (
 )
 
 var (
-	errFuel    = errors.New("it computed for too long")
-	errTime    = errors.New("it took too long")
 	errClosed  = errors.New("it has been closed")
 	errNested  = errors.New("host functions called back too deeply")
 	errForeign = errors.New("the function belongs to another instance")
@@ -74,7 +73,7 @@ func (i *Instance) Charge(n int64) {
 
 func (i *Instance) settle() {
 	if i.depth > 0 && i.spent() > i.limit {
-		panic(&Trap{Reason: OutOfFuel, Err: errFuel})
+		panic(&Trap{Reason: OutOfFuel, Err: i.spendthrift()})
 	}
 	if i.fuel == nil {
 		i.paid += i.charged
@@ -85,6 +84,19 @@ func (i *Instance) settle() {
 	if n := min(i.charged, i.left()+1<<30); n > 0 {
 		i.refuel(-n)
 		i.charged -= n
+	}
+}
+
+// spendthrift says which limit has ended the call, as configurations call it.
+func (i *Instance) spendthrift() error {
+	l := &i.Limits
+	switch allowed := time.Duration(i.limit); {
+	case i.limit == fuel(l.Start):
+		return fmt.Errorf("it computed for more than %s (limits.start)", allowed)
+	case i.limit < fuel(l.CPU) || i.limit == fuel(l.Request):
+		return fmt.Errorf("it computed for more than %s in a request (limits.request_cpu)", l.Request)
+	default:
+		return fmt.Errorf("it computed for more than %s (limits.cpu)", allowed)
 	}
 }
 
@@ -103,7 +115,7 @@ func (i *Instance) check() {
 		panic(&Trap{Reason: Ended, Err: *cause})
 	}
 	if time.Now().After(i.Until()) {
-		panic(&Trap{Reason: OutOfTime, Err: errTime})
+		panic(&Trap{Reason: OutOfTime, Err: fmt.Errorf("it took more than %s (limits.wall)", i.wall)})
 	}
 }
 
@@ -124,7 +136,7 @@ func yield(ctx context.Context, m api.Module, _ []uint64) {
 	i.charged = 0
 	more := min(i.limit-i.granted, quantum-left)
 	if left+more < 0 {
-		panic(&Trap{Reason: OutOfFuel, Err: errFuel})
+		panic(&Trap{Reason: OutOfFuel, Err: i.spendthrift()})
 	}
 	i.granted += more
 	i.refuel(left + more - had)

@@ -92,7 +92,7 @@ func (i *Instance) trapOf(name string, err error) (t *Trap, stack string) {
 		return &Trap{Reason: Stack, Err: errStack}, stack
 	case i.starved:
 		// Guests crash in ways of their own when there is no more; this tells why.
-		return &Trap{Reason: Crashed, Err: fmt.Errorf("%s, after it was refused more than %d KiB of memory", text, i.Limits.Memory>>10)}, stack
+		return &Trap{Reason: Crashed, Err: fmt.Errorf("%s, after it was refused more than %d KiB of memory (limits.memory)", text, i.Limits.Memory>>10)}, stack
 	}
 	return &Trap{Reason: Crashed, Err: errors.New(text)}, stack
 }
@@ -101,6 +101,7 @@ func (i *Instance) trapOf(name string, err error) (t *Trap, stack string) {
 func frames(trace string) string {
 	const most = 50
 	var names []string
+	metered := false
 	for line := range strings.Lines(trace) {
 		line = strings.TrimSpace(line)
 		// Names may have parentheses of their own, signatures of wasm have none inside.
@@ -111,9 +112,14 @@ func frames(trace string) string {
 			line = line[:at]
 		}
 		// The engine puts the module before the function, and guests have no name.
-		if line = strings.TrimPrefix(line, "."); line != "" && line != meter.Module+"."+meter.Yield && len(names) < most {
+		line = strings.TrimPrefix(line, ".")
+		// What counts fuel is nobody's code: the host function, and whoever calls it, who
+		// has no name.
+		yields := line == meter.Module+"."+meter.Yield
+		if ours := yields || metered && strings.HasPrefix(line, "$"); line != "" && !ours && len(names) < most {
 			names = append(names, line)
 		}
+		metered = yields
 	}
 	return strings.Join(names, "\n")
 }

@@ -150,11 +150,11 @@ func TestTrap_SaysWhatHappened(t *testing.T) {
 		want string
 	}{
 		{Deep(), "guest failed in run: it called too deeply"},
-		{Hoard(), "guest failed in run: unreachable, after it was refused more than 65536 KiB of memory"},
+		{Hoard(), "guest failed in run: unreachable, after it was refused more than 65536 KiB of memory (limits.memory)"},
 		{Crash(), "guest failed in run: unreachable"},
 		{Wild(), "guest failed in run: out of bounds memory access"},
 		{Exit(3), "guest failed in run: exit code 3"},
-		{Spin(), "guest failed in run: it computed for too long"},
+		{Spin(), "guest failed in run: it computed for more than 20ms (limits.cpu)"},
 	} {
 		i := start(t, load(t, e, Guest(c.deed), nothing()), vm.Config{})
 		_, err := i.Call(i.Lookup("run"), nil)
