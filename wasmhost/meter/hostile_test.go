@@ -1,6 +1,7 @@
 package meter_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -212,6 +213,41 @@ func TestClaims(t *testing.T) {
 	} {
 		if _, err := meter.Rewrite([]byte("\x00asm\x01\x00\x00\x00" + sections)); err == nil {
 			t.Errorf("got no error for %x", sections)
+		}
+	}
+}
+
+// Modules of some KiB that the compiler would take gigabytes for, or hours.
+func TestSecurity_W7_CompilationIsBounded(t *testing.T) {
+	t.Parallel()
+	wide := func(n int) string {
+		side := string(binary.AppendUvarint(nil, uint64(n))) + strings.Repeat("\x7f", n)
+		return "\x60" + side + side
+	}
+	many := func(width, n int, code string) guest {
+		return guest{types: []string{unit, wide(width)}, tables: []string{"\x70\x00\x01"}, funcs: []fn{{0, noLocal,
+			strings.Repeat("\x41\x00", width) + strings.Repeat(code, n) + strings.Repeat("\x1a", width)}}}
+	}
+	loops := func(n int) guest {
+		return guest{types: []string{unit}, funcs: []fn{{0, noLocal, strings.Repeat("\x03\x40", n) + strings.Repeat("\x0b", n)}}}
+	}
+	for _, c := range []struct {
+		name      string
+		good, bad guest
+	}{
+		{"wide types", many(1000, 1, ""), many(1001, 1, "")},
+		{"wide blocks", many(100, 1000, "\x02\x01\x0b"), many(1000, 1000, "\x02\x01\x0b")},
+		{"wide calls", many(100, 1000, "\x41\x00\x11\x01\x00"), many(1000, 1000, "\x41\x00\x11\x01\x00")},
+		{"branches out of wide blocks", many(100, 100, "\x02\x01\x41\x00\x0d\x00\x0b"),
+			many(1000, 1, "\x02\x01"+strings.Repeat("\x41\x00\x0d\x00", 1000)+"\x0b")},
+		{"loops in loops", loops(1000), loops(1001)},
+		{"narrow blocks", many(8, 100_000, "\x02\x01\x0b"), many(1000, 100_000, "\x02\x01\x0b")},
+	} {
+		if _, err := meter.Rewrite(c.good.encode()); err != nil {
+			t.Errorf("%s: got %v for what is not too much", c.name, err)
+		}
+		if _, err := meter.Rewrite(c.bad.encode()); err == nil {
+			t.Errorf("%s: got no error", c.name)
 		}
 	}
 }

@@ -18,6 +18,8 @@ type module struct {
 	mutable   []int  // of those
 	hides     string // what state it has, or changes, beside memory and mutable numbers; "": none
 	bodies    []function
+	callees   []uint32 // the functions' types, imported ones first
+	wide      uint64   // see scanner.pass
 	edits     []edit
 }
 
@@ -113,6 +115,9 @@ func (m *module) readTypes(r *wasm.Reader) {
 		t.results = uint32(r.Count(1))
 		r.Take(int(t.results))
 		t.encoded = r.Since(from)
+		if max(t.params, t.results) > maxWidth {
+			r.Fail(fmt.Errorf("type %d has more than %d parameters or results", len(m.types), maxWidth))
+		}
 		m.types = append(m.types, t)
 	}
 }
@@ -123,7 +128,7 @@ func (m *module) readImports(r *wasm.Reader) {
 		r.Take(r.Count(1))
 		switch kind := wasm.Kind(r.Byte()); kind {
 		case wasm.Func:
-			m.typeIndex(r)
+			m.callees = append(m.callees, m.typeIndex(r))
 			m.functions++
 			m.imported++
 		case wasm.Table:
@@ -156,6 +161,7 @@ func (m *module) readFunctions(r *wasm.Reader) {
 	m.bodies = make([]function, n)
 	for i := range m.bodies {
 		m.bodies[i].typ = m.typeIndex(r)
+		m.callees = append(m.callees, m.bodies[i].typ)
 	}
 	m.functions += n
 }

@@ -10,6 +10,16 @@ import (
 // maxLocals is how many locals, parameters included, a function may have.
 const maxLocals = 49_999 // one less than the engine's, for the counter
 
+// What the compiler is spared: it takes memory and time by these numbers, or their
+// squares, and modules of some KiB would take gigabytes. What toolchains emit is far below,
+// and browsers have the first limit, too.
+const (
+	maxWidth = 1000    // parameters of a type, or results
+	fewWide  = 16      // values that instructions pass on for nothing
+	maxWide  = 1 << 18 // others, of all instructions together
+	maxLoops = 1000    // loops, each inside the last
+)
+
 // edit is a place in a function's body where something is to be put in, or put in the
 // place of what is there.
 type edit struct {
@@ -59,7 +69,8 @@ const pays = 32
 
 type scope struct {
 	op      form
-	segment int32 // that was under way when it was opened
+	segment int32  // that was under way when it was opened
+	width   uint32 // parameters and results
 }
 
 // scanner reads function bodies.
@@ -73,6 +84,7 @@ type scanner struct {
 	above  int32 // who may pay for it
 	cost   uint32
 	dead   bool // it is never reached
+	loops  int  // that are open
 }
 
 // function reads one body whose size has been read.
@@ -93,7 +105,8 @@ func (s *scanner) function(f *function, stop int) {
 	f.vars = uint32(vars)
 	f.code[0] = uint32(s.At())
 	f.first = int32(len(s.edits))
-	s.scopes = append(s.scopes[:0], scope{block, f.first})
+	s.loops = 0
+	s.scopes = append(s.scopes[:0], scope{block, f.first, s.m.types[f.typ].results})
 	s.open(segment, f.first)
 	for s.At() < stop && len(s.scopes) > 0 {
 		s.instruction()
@@ -146,8 +159,28 @@ func (s *scanner) mark(k kind, at int, n uint32, skip bool) {
 
 // label reads a label, and checks that it is one.
 func (s *scanner) label() {
-	if s.Uint32() >= uint32(len(s.scopes)) {
+	l := s.Uint32()
+	if l >= uint32(len(s.scopes)) {
 		s.Fail(errors.New("a branch goes nowhere"))
+		return
+	}
+	s.pass(s.scopes[len(s.scopes)-1-int(l)].width)
+}
+
+// pass counts the values that an instruction passes on.
+func (s *scanner) pass(width uint32) {
+	if width <= fewWide {
+		return
+	}
+	if s.m.wide += uint64(width); s.m.wide > maxWide {
+		s.Fail(errors.New("it passes on too many values at once, too often"))
+	}
+}
+
+// called is pass, for a call.
+func (s *scanner) called(typ uint32) {
+	if s.Err() == nil {
+		s.pass(s.m.types[typ].params + s.m.types[typ].results)
 	}
 }
 
@@ -179,10 +212,13 @@ func (s *scanner) instruction() {
 		s.below(s.m.globals, "global")
 	case call:
 		callee := s.below(s.m.functions, "function")
+		if s.Err() == nil {
+			s.called(s.m.callees[callee])
+		}
 		s.f.calls = true
 		s.mark(toCall, at, callee, true)
 	case indirect:
-		s.below(len(s.m.types), "type")
+		s.called(s.below(len(s.m.types), "type"))
 		s.Uint32()
 		s.f.indirect, s.f.calls = true, true
 	case refFunc:
@@ -224,17 +260,17 @@ func (s *scanner) address() {
 func (s *scanner) control(at int, f form) {
 	switch f {
 	case block:
-		s.blockType()
-		s.scopes = append(s.scopes, scope{f, s.now})
+		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
 	case loop:
-		s.blockType()
-		s.scopes = append(s.scopes, scope{f, s.now})
+		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
 		s.close()
+		if s.loops++; s.loops > maxLoops {
+			s.Fail(fmt.Errorf("it has more than %d loops, each inside the last", maxLoops))
+		}
 		s.f.counts = true
 		s.open(loopHead, s.now)
 	case ifelse:
-		s.blockType()
-		s.scopes = append(s.scopes, scope{f, s.now})
+		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
 		s.next()
 	case elseArm:
 		top := &s.scopes[len(s.scopes)-1]
@@ -247,6 +283,9 @@ func (s *scanner) control(at int, f form) {
 	case end:
 		s.close()
 		top := s.scopes[len(s.scopes)-1]
+		if top.op == loop {
+			s.loops--
+		}
 		if s.scopes = s.scopes[:len(s.scopes)-1]; len(s.scopes) > 0 {
 			s.open(segment, s.edits[top.segment].payer)
 		}
@@ -263,6 +302,7 @@ func (s *scanner) control(at int, f form) {
 		s.stop()
 	case leave:
 		s.mark(toReturn, at, uint32(len(s.scopes)-1), true)
+		s.pass(s.scopes[0].width)
 		s.stop()
 	case trap:
 		s.stop()
@@ -283,7 +323,8 @@ func (s *scanner) stop() {
 	s.dead = true
 }
 
-func (s *scanner) blockType() {
+// blockType reads one, and returns how many parameters and results it has.
+func (s *scanner) blockType() (width uint32) {
 	t := s.Int64(33)
 	switch {
 	case t == -64, t <= -1 && t >= -5, t == -16, t == -17:
@@ -291,7 +332,11 @@ func (s *scanner) blockType() {
 		s.Fail(fmt.Errorf("a block is of a type that is not known (%d)", t))
 	case t >= int64(len(s.m.types)):
 		s.Fail(fmt.Errorf("there is no type %d", t))
+	default:
+		width = s.m.types[t].params + s.m.types[t].results
+		s.pass(width)
 	}
+	return width
 }
 
 func (s *scanner) unsupported(at int, f form) {

@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -23,6 +26,9 @@ type Options struct {
 	// lies there is run; it is made if it is not there. "": nowhere.
 	CacheDir string
 	Log      *slog.Logger // nil: nowhere
+	// Patience is how long Load waits for a compilation, which cannot be ended; 5 minutes.
+	// There are modules of some KiB that the compiler takes hours for.
+	Patience time.Duration
 }
 
 // Engine compiles. It is safe for concurrent use; Close ends it, when all programs
@@ -34,7 +40,6 @@ type Engine struct {
 	memories  memories
 	native    nativeStacks
 	instances atomic.Int64
-	busy      sync.WaitGroup // compilations
 	mu        sync.Mutex
 	programs  map[string]*Program
 	compiled  int // so far
@@ -44,6 +49,9 @@ type Engine struct {
 func NewEngine(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Minute
 	}
 	engineMode()
 	e := &Engine{o: o, programs: map[string]*Program{}}
@@ -62,7 +70,8 @@ func NewEngine(o Options) (*Engine, error) {
 func (e *Engine) Mode() (mode, reason string) { return engineMode() }
 
 // Load returns the program of a module, compiled now if no other plugin has it. It waits
-// for that until ctx ends; the compilation goes on for others who want it.
+// for that until ctx ends, or its patience does; the compilation goes on for others who
+// want it.
 func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, error) {
 	if len(code) > MaxModule {
 		return nil, fmt.Errorf("load module: it has %d bytes; %d are allowed", len(code), MaxModule)
@@ -75,13 +84,17 @@ func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, e
 	if p == nil {
 		p = &Program{engine: e, key: key, Hash: hash, ready: make(chan struct{}), users: 1}
 		e.programs[key] = p
-		e.busy.Add(1)
 		go e.compile(p, code, link)
 	}
 	p.users++
 	e.mu.Unlock()
+	timer := time.NewTimer(e.o.Patience)
+	defer timer.Stop()
 	select {
 	case <-p.ready:
+	case <-timer.C:
+		p.Release()
+		return nil, fmt.Errorf("load module: it has not been compiled after %v; is it made to take long?", e.o.Patience)
 	case <-ctx.Done():
 		p.Release()
 		return nil, fmt.Errorf("load module: %w", context.Cause(ctx))
@@ -95,7 +108,6 @@ func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, e
 
 // compile makes p ready. It is a user of p meanwhile.
 func (e *Engine) compile(p *Program, code []byte, link *Link) {
-	defer e.busy.Done()
 	defer p.Release()
 	defer close(p.ready)
 	e.slots <- struct{}{}
@@ -110,9 +122,22 @@ func (e *Engine) compile(p *Program, code []byte, link *Link) {
 	}
 }
 
-// Close waits for compilations that nobody has waited for.
+// Close waits for compilations that nobody has waited for, but not for long.
 func (e *Engine) Close() {
-	e.busy.Wait()
+	e.mu.Lock()
+	list := slices.Collect(maps.Values(e.programs))
+	e.mu.Unlock()
+	timer := time.NewTimer(min(e.o.Patience, 10*time.Second))
+	defer timer.Stop()
+	for _, p := range list {
+		select {
+		case <-p.ready:
+			continue
+		case <-timer.C:
+			e.o.Log.Warn("compilation left behind", "hash", p.Hash)
+		}
+		break
+	}
 	e.memories.close()
 }
 

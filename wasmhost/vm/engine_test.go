@@ -334,3 +334,32 @@ func TestEngine_ReleaseFreesCode(t *testing.T) {
 		t.Errorf("%d mappings of code after 20 rounds, %d after 120", before, after)
 	}
 }
+
+// slow is a module that takes the compiler some tenths of a second.
+func slow() []byte {
+	body := Code{}
+	for range 900 {
+		body = append(body, Loop, Void)
+	}
+	for range 900 {
+		body = append(body, End)
+	}
+	return Module{Funcs: []Func{{Name: "run", Body: body}}}.Bytes()
+}
+
+// A compilation cannot be ended: who waits for it, and who closes the engine, goes on
+// without.
+func TestSecurity_W7_CompilationsAreNotWaitedForForever(t *testing.T) {
+	t.Parallel()
+	e, err := vm.NewEngine(vm.Options{Patience: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Load(t.Context(), slow(), nothing()); err == nil || !strings.Contains(err.Error(), "not been compiled") {
+		t.Errorf("got %v, want an error about the time that it takes", err)
+	}
+	e.Close()
+	if n := e.Stats().Compiled; n != 0 {
+		t.Errorf("%d modules had been compiled, after all: nothing was tested", n)
+	}
+}
