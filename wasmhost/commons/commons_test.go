@@ -148,6 +148,9 @@ func TestQueue_FirstInFirstOut(t *testing.T) {
 	if want := []uint32{q, q, q}; !slices.Equal(told, want) {
 		t.Errorf("told of %v, want %v", told, want)
 	}
+	if _, err := b.Pop(q); !errors.Is(err, commons.ErrNotFound) {
+		t.Errorf("Pop from another space's queue: %v, want ErrNotFound", err)
+	}
 	for _, want := range []string{"1", "", "3"} {
 		if got, err := a.Pop(q); err != nil || string(got) != want {
 			t.Errorf("Pop = %q, %v, want %q", got, err, want)

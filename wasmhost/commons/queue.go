@@ -120,10 +120,11 @@ func (s *Space) Push(n uint32, item []byte) error {
 	return nil
 }
 
-// Pop takes the first item out of a queue.
+// Pop takes the first item out of one of the space's own queues. Others can be pushed to
+// alone: their numbers are easily guessed, and what lies in them is not for everyone.
 func (s *Space) Pop(n uint32) ([]byte, error) {
 	q := s.all.queue(n)
-	if q == nil {
+	if q == nil || q.space != s {
 		return nil, ErrNotFound
 	}
 	q.mu.Lock()

@@ -198,6 +198,15 @@ func TestCache_RefusesDirectoriesOfOthers(t *testing.T) {
 	if _, err := vm.NewEngine(vm.Options{CacheDir: dir}); err == nil || !strings.Contains(err.Error(), "written to by others") {
 		t.Errorf("open to all: %v", err)
 	}
+	within := filepath.Join(dir, "cache")
+	for mode, want := range map[os.FileMode]bool{0o777: false, 0o777 | os.ModeSticky: true, 0o755: true} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := vm.NewEngine(vm.Options{CacheDir: within}); (err == nil) != want {
+			t.Errorf("its own, in a directory of mode %v: %v", mode, err)
+		}
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -45,6 +45,10 @@ type rootFS struct {
 
 func (r *rootFS) close() { _ = r.root.Close() }
 
+// mostFiles is how many files an instance may have open: those that a process may have
+// are few, and its connections need them.
+const mostFiles = 128
+
 // local returns a path as os.Root wants it.
 func local(p string) string {
 	if p = strings.TrimLeft(p, "/"); p == "" {
@@ -55,6 +59,9 @@ func local(p string) string {
 
 // OpenFile implements sys.FS.
 func (r *rootFS) OpenFile(p string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
+	if r.i.files.open >= mostFiles {
+		return nil, sys.EAGAIN // the engine has no better word
+	}
 	mode := os.O_RDONLY
 	switch flag & (sys.O_RDONLY | sys.O_RDWR | sys.O_WRONLY) {
 	case sys.O_RDWR:

@@ -308,3 +308,28 @@ func (w *wasi) names() map[string]bool {
 	}
 	return names
 }
+
+// The files that a process may have open are those of its connections, too.
+func TestSecurity_W7_OpenFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, vm.Options{})
+	mount, _ := tree(t)
+	w := newWASI(t, e, vm.Config{Files: []vm.Mount{{Guest: "/data", Host: mount}}})
+	n, last := 0, 0
+	for ; n < 10_000; n++ {
+		fd, errno := w.open("sub/hello", 0, reading)
+		if errno != 0 {
+			break
+		}
+		last = fd
+	}
+	if n == 0 || n > 1000 {
+		t.Fatalf("opened %d files at once", n)
+	}
+	if w.do("fd_close", last) != 0 {
+		t.Fatal("close")
+	}
+	if s, errno := w.content("sub/hello"); s != "hello" {
+		t.Errorf("read %q after one was closed, errno %d", s, errno)
+	}
+}
