@@ -42,8 +42,8 @@ func FuzzRewrite(f *testing.F) {
 			return // and the engine is not asked: it allocates by numbers that are claimed
 		}
 		before, after := valid(code), valid(out)
-		if before != nil && strings.Contains(before.Error(), "custom section") {
-			return // the engine reads no empty names, which are valid
+		if before != nil && strings.Contains(before.Error(), "custom") {
+			return // the engine refuses names that it cannot read
 		}
 		if (before == nil) != (after == nil) {
 			t.Errorf("got %v, want %v, for %x", after, before, code)

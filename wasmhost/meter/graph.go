@@ -1,28 +1,19 @@
 package meter
 
-// Stack by estimate. The engine does not tell how large a frame is; what is measured
-// for compiled C, Rust and Go is below this (see TestStackEstimate).
-const (
-	frameBase  = 64
-	perLocal   = 8
-	perTwoCost = 4
-	// freeChain is how many bytes functions that call each other, and no one in turn,
-	// may take without being counted.
-	freeChain = 1 << 10
-)
-
-// findDeep marks the functions that count their stack: all that call themselves by way
-// of direct calls, all that call indirectly, whom no one knows, and as many others that
-// what stands between two of them is small. So there is no cycle without one.
+// assess finds out who pays for what, callees first: what a function's entry costs is
+// known then where it is called.
 //
 // This is Tarjan's search for strongly connected components, without recursion, since
-// modules have call chains as long as they like. Components come out callees first.
-func (m *module) findDeep() {
+// modules have call chains as long as they like.
+func (m *module) assess() {
 	w := walk{m: m, low: make([]int32, len(m.bodies)), cursor: make([]int32, len(m.bodies))}
 	for i := range m.bodies {
 		if w.low[i] == 0 {
 			w.from(int32(i))
 		}
+	}
+	for i := range m.bodies {
+		m.bill(&m.bodies[i])
 	}
 }
 
@@ -59,9 +50,6 @@ func (w *walk) from(root int32) {
 			w.enter(callee)
 		case w.low[callee] != done:
 			w.low[v.f] = min(w.low[v.f], w.low[callee])
-			if callee == v.f {
-				w.m.bodies[v.f].deep = true
-			}
 		}
 	}
 }
@@ -95,32 +83,95 @@ func (w *walk) leave(v visit) {
 	for w.open[at] != v.f {
 		at--
 	}
-	component := w.open[at:]
-	for _, f := range component {
-		b := &w.m.bodies[f]
-		b.deep = b.deep || b.indirect || len(component) > 1
-	}
-	for _, f := range component {
-		w.weigh(f)
+	for _, f := range w.open[at:] {
+		w.m.share(&w.m.bodies[f])
+		w.low[f] = done
 	}
 	w.open = w.open[:at]
 }
 
-// weigh estimates the stack that f takes, with what it calls and does not count itself.
-func (w *walk) weigh(f int32) {
-	b := &w.m.bodies[f]
-	b.weight = frameBase + perLocal*b.vars + b.size/2*perTwoCost
-	w.cursor[f] = b.first
-	below := uint32(0)
-	for callee := w.callee(f); callee >= 0; callee = w.callee(f) {
-		if w.low[callee] == done {
-			below = max(below, w.m.bodies[callee].chain)
+// share finds the payers of f's segments, and whether f pays for its entry itself. It
+// does where it would be no one's bill otherwise: where the entry costs much, calls
+// indirectly, or calls a function of which that is not known yet, since it may call f.
+// So whoever calls without end pays.
+func (m *module) share(f *function) {
+	now := f.first
+	open := false // it calls someone of whom it is not known yet who pays
+	for i := f.first; i < f.last; i++ {
+		switch e := &m.edits[i]; e.kind {
+		case segment, loopHead, callLoop:
+			if i != now {
+				m.settle(f, now, open)
+			}
+			now, open = i, false
+		case toCall:
+			e.payer = none
+			g := m.body(e.n)
+			switch {
+			case g == nil:
+			case g.assessed:
+				m.edits[now].n += g.entry
+			case now == f.first:
+				g.pays = true
+			default:
+				e.payer = now
+				open = true
+			}
 		}
 	}
-	b.weight += below
-	b.deep = b.deep || b.weight > freeChain
-	if !b.deep {
-		b.chain = b.weight
+	m.settle(f, now, open)
+	f.counts = f.counts || f.payers > inPlace
+	first := &m.edits[f.first]
+	if f.pays = f.pays || first.n > pays || first.blind; !f.pays {
+		f.entry, first.n = first.n, 0
 	}
-	w.low[f] = done
+	f.assessed = true
+}
+
+// inPlace is how many segments pay for themselves without a local: so many take as much code.
+const inPlace = 2
+
+// none is the payer of a call that is paid for.
+const none = -1
+
+// settle finds the payer of a segment of f whose cost is known but for open calls.
+func (m *module) settle(f *function, now int32, open bool) {
+	e := &m.edits[now]
+	if now == f.first {
+		e.payer = now
+		return
+	}
+	above := e.payer
+	if e.payer = now; e.kind != segment {
+		e.n += turnCost
+		return
+	}
+	above = m.edits[above].payer
+	if payer := &m.edits[above]; !open && !e.blind && !e.asks && e.n+uint32(payer.extra) <= pays {
+		payer.extra += uint8(e.n)
+		payer.n += e.n
+		e.n, e.payer = 0, above
+	} else if e.n > 0 || open {
+		f.payers++
+	}
+}
+
+// bill adds to the segments of f what they pay for entries that were not known.
+func (m *module) bill(f *function) {
+	if !f.calls {
+		return
+	}
+	for i := f.first; i < f.last; i++ {
+		if e := &m.edits[i]; e.kind == toCall && e.payer != none {
+			m.edits[e.payer].n += m.body(e.n).entry
+		}
+	}
+}
+
+// body returns the function of that index, or nil if it is imported.
+func (m *module) body(n uint32) *function {
+	if int(n) < m.imported {
+		return nil
+	}
+	return &m.bodies[int(n)-m.imported]
 }

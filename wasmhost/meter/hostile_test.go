@@ -29,47 +29,33 @@ func TestEndless(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		guest guest
-		want  error
 	}{
-		{"loop", guest{types: []string{unit}, funcs: []fn{{0, noLocal, "\x03\x40\x0c\x00\x0b"}}}, errFuel},
+		{"loop", guest{types: []string{unit}, funcs: []fn{{0, noLocal, "\x03\x40\x0c\x00\x0b"}}}},
 		{"loop with a parameter", guest{types: []string{unit, intInt}, funcs: []fn{
 			{0, noLocal, "\x41\x05\x03\x01\x0c\x00\x0b\x1a"},
-		}}, errFuel},
+		}}},
 		{"loop by a table", guest{types: []string{unit}, funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\x00\x0e\x01\x00\x00\x0b"},
-		}}, errFuel},
+		}}},
 		{"loop in dead code's shadow", guest{types: []string{unit}, funcs: []fn{
 			{0, noLocal, "\x02\x40\x0c\x00\x03\x40\x0b\x0b\x03\x40\x02\x40\x0c\x01\x0b\x0b"},
-		}}, errFuel},
+		}}},
 		{"loop that calls a free leaf", guest{types: []string{unit}, funcs: []fn{
 			{0, noLocal, "\x03\x40\x10\x01\x0c\x00\x0b"}, {0, noLocal, ""},
-		}}, errFuel},
-		{"tree of calls", tree(33), errFuel},
+		}}},
+		{"tree of calls", tree(33)},
 		{"fill", guest{types: []string{unit}, memory: "\x00\x80\x08", funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\x00\x41\x00\x41\x80\x80\x80\x20\xfc\x0b\x00\x0c\x00\x0b"},
-		}}, errFuel},
+		}}},
 		{"copy", guest{types: []string{unit}, memory: "\x00\x80\x08", funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\x00\x41\x01\x41\x80\x80\x80\x18\xfc\x0a\x00\x00\x0c\x00\x0b"},
-		}}, errFuel},
+		}}},
 		{"fill of a table", guest{types: []string{unit}, tables: []string{"\x70\x00\x80\x20"}, funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\x00\xd0\x70\x41\x80\x20\xfc\x11\x00\x0c\x00\x0b"},
-		}}, errFuel},
+		}}},
 		{"growth that fails", guest{types: []string{unit}, memory: "\x00\x01", funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\xff\xff\x03\x40\x00\x1a\x0c\x00\x0b"},
-		}}, errFuel},
-		{"recursion", guest{types: []string{unit}, funcs: []fn{{0, noLocal, "\x10\x00"}}}, errStack},
-		{"mutual recursion", guest{types: []string{unit}, funcs: []fn{
-			{0, noLocal, "\x10\x01"}, {0, noLocal, "\x10\x02"}, {0, noLocal, "\x10\x00"},
-		}}, errStack},
-		{"recursion through a table", guest{types: []string{unit}, tables: []string{"\x70\x00\x02"}, elem: []byte{0, 1}, funcs: []fn{
-			{0, noLocal, "\x41\x01\x11\x00\x00"}, {0, noLocal, "\x10\x00"},
-		}}, errStack},
-		{"recursion in a loop", guest{types: []string{unit}, funcs: []fn{
-			{0, noLocal, "\x03\x40\x10\x00\x0c\x00\x0b"},
-		}}, errStack},
-		{"recursion with many locals", guest{types: []string{unit}, funcs: []fn{
-			{0, "\x01\xa0\x9c\x01\x7b", "\x10\x00"},
-		}}, errStack},
+		}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,8 +65,8 @@ func TestEndless(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err = m.ExportedFunction("f0").Call(t.Context()); !errors.Is(err, c.want) {
-				t.Errorf("got %v, want %v", err, c.want)
+			if _, err = m.ExportedFunction("f0").Call(t.Context()); !errors.Is(err, errFuel) {
+				t.Errorf("got %v, want %v", err, errFuel)
 			}
 		})
 	}
@@ -260,28 +246,6 @@ func TestLocals(t *testing.T) {
 	}
 }
 
-// Recursion that is deep but ends goes on: 50,000 frames.
-func TestDeepRecursion(t *testing.T) {
-	t.Parallel()
-	g := guest{types: []string{intInt}, funcs: []fn{
-		// f(n) = n == 0 ? 0 : f(n-1) + 1
-		{0, noLocal, "\x20\x00\x45\x04\x40\x41\x00\x0f\x0b\x20\x00\x41\x01\x6b\x10\x00\x41\x01\x6a"},
-	}}
-	m, err := newWorld(t, true).load(t.Context(), g.encode(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 { // what is in use is taken off again
-		got, err := m.ExportedFunction("f0").Call(t.Context(), 50_000)
-		if err != nil || got[0] != 50_000 {
-			t.Fatalf("got %v, %v, want 50000", got, err)
-		}
-		if used := m.ExportedGlobal(meter.InUse).Get(); used != 0 {
-			t.Fatalf("got %d bytes in use after the call, want 0", used)
-		}
-	}
-}
-
 // Names stay with their functions.
 func TestNames(t *testing.T) {
 	t.Parallel()
@@ -302,10 +266,10 @@ func TestNames(t *testing.T) {
 func TestCost(t *testing.T) {
 	t.Parallel()
 	g := guest{types: []string{intInt}, funcs: []fn{
-		// for n != 0 { n-- }: 5 instructions a turn
+		// for n != 0 { n-- }: 4 a turn, of which 2 are the turn's
 		{0, noLocal, "\x03\x40\x20\x00\x41\x01\x6b\x22\x00\x0d\x00\x0b\x20\x00"},
-		// if n { for 100 times 1 { nop } } else …: an arm that is not taken costs nothing
-		{0, noLocal, "\x20\x00\x04\x7f" + strings.Repeat("\x41\x00\x1a", 1000) + "\x41\x01\x05\x41\x02\x0b"},
+		// if n { 1000 times !0 }: an arm that is not taken costs nothing
+		{0, noLocal, "\x20\x00\x04\x7f" + strings.Repeat("\x41\x00\x45\x1a", 1000) + "\x41\x01\x05\x41\x02\x0b"},
 	}}
 	m, err := newWorld(t, true).load(t.Context(), g.encode(), "")
 	if err != nil {
@@ -317,9 +281,9 @@ func TestCost(t *testing.T) {
 		n         uint64
 		low, high int64
 	}{
-		{"f0", 80_000, 49_900, 50_100},
-		{"f1", 0, 1, 20},
-		{"f1", 1, 250, 260},
+		{"f0", 80_000, 39_900, 40_100},
+		{"f1", 0, 0, 20},
+		{"f1", 1, 125, 135},
 	} {
 		fuel.Set(1 << 20)
 		if _, err := m.ExportedFunction(c.f).Call(t.Context(), c.n); err != nil {

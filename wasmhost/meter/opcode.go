@@ -43,6 +43,8 @@ const (
 const (
 	callCost = 10 // leaves that are called for nothing are covered by it
 	hardCost = 8  // division, square root
+	loadCost = 2
+	turnCost = 2  // of a loop
 	growCost = 64 // a call of the host
 )
 
@@ -53,23 +55,23 @@ type op struct {
 }
 
 var ops = [256]op{
-	0x00: {trap, 1}, 0x01: {plain, 1}, 0x02: {block, 0}, 0x03: {loop, 0},
+	0x00: {trap, 1}, 0x01: {plain, 0}, 0x02: {block, 0}, 0x03: {loop, 0},
 	0x04: {ifelse, 1}, 0x05: {elseArm, 0}, 0x06: {throwing, 0}, 0x07: {throwing, 0},
 	0x08: {throwing, 0}, 0x09: {throwing, 0}, 0x0a: {throwing, 0}, 0x0b: {end, 0},
 	0x0c: {branch, 1}, 0x0d: {branchIf, 1}, 0x0e: {table, 2}, 0x0f: {leave, 1},
 	0x10: {call, callCost}, 0x11: {indirect, callCost}, 0x12: {tail, 0}, 0x13: {tail, 0},
 	0x14: {typedRef, 0}, 0x15: {typedRef, 0}, 0x18: {throwing, 0}, 0x19: {throwing, 0},
-	0x1a: {plain, 1}, 0x1b: {plain, 1}, 0x1c: {types, 1}, 0x1f: {throwing, 0},
-	0x20: {local, 1}, 0x21: {local, 1}, 0x22: {local, 1}, 0x23: {global, 1}, 0x24: {global, 1},
+	0x1a: {plain, 0}, 0x1b: {plain, 1}, 0x1c: {types, 1}, 0x1f: {throwing, 0},
+	0x20: {local, 0}, 0x21: {local, 0}, 0x22: {local, 0}, 0x23: {global, 1}, 0x24: {global, 1},
 	0x25: {index, 1}, 0x26: {index, 1},
-	0x28: {memory, 1}, 0x29: {memory, 1}, 0x2a: {memory, 1}, 0x2b: {memory, 1},
-	0x2c: {memory, 1}, 0x2d: {memory, 1}, 0x2e: {memory, 1}, 0x2f: {memory, 1},
-	0x30: {memory, 1}, 0x31: {memory, 1}, 0x32: {memory, 1}, 0x33: {memory, 1},
-	0x34: {memory, 1}, 0x35: {memory, 1}, 0x36: {memory, 1}, 0x37: {memory, 1},
+	0x28: {memory, loadCost}, 0x29: {memory, loadCost}, 0x2a: {memory, loadCost}, 0x2b: {memory, loadCost},
+	0x2c: {memory, loadCost}, 0x2d: {memory, loadCost}, 0x2e: {memory, loadCost}, 0x2f: {memory, loadCost},
+	0x30: {memory, loadCost}, 0x31: {memory, loadCost}, 0x32: {memory, loadCost}, 0x33: {memory, loadCost},
+	0x34: {memory, loadCost}, 0x35: {memory, loadCost}, 0x36: {memory, 1}, 0x37: {memory, 1},
 	0x38: {memory, 1}, 0x39: {memory, 1}, 0x3a: {memory, 1}, 0x3b: {memory, 1},
 	0x3c: {memory, 1}, 0x3d: {memory, 1}, 0x3e: {memory, 1},
 	0x3f: {zero, 1}, 0x40: {zero, growCost},
-	0x41: {const32, 1}, 0x42: {const64, 1}, 0x43: {float32, 1}, 0x44: {float64, 1},
+	0x41: {const32, 0}, 0x42: {const64, 0}, 0x43: {float32, 0}, 0x44: {float64, 0},
 	0xd0: {refType, 1}, 0xd1: {plain, 1}, 0xd2: {refFunc, 1},
 	0xd3: {collecting, 0}, 0xd4: {typedRef, 0}, 0xd5: {typedRef, 0}, 0xd6: {typedRef, 0},
 	0xfb: {collecting, 0}, 0xfc: {prefixed, 1}, 0xfd: {vector, 1}, 0xfe: {atomic, 0},

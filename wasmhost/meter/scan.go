@@ -25,8 +25,10 @@ const (
 type edit struct {
 	at    uint32 // in the code section
 	n     uint32 // cost, function, or depth of the return
-	payer int32  // of a segment: the edit that pays for it; its own index if it does
+	payer int32  // of a segment: the edit that pays for it, first the one above it; of a call: see bill
 	kind  kind
+	asks  bool  // of a segment: too much may be unpaid for
+	blind bool  // of a segment: it calls indirectly
 	skip  uint8 // bytes that are replaced
 	extra uint8 // what it pays for others
 }
@@ -34,8 +36,9 @@ type edit struct {
 type kind uint8
 
 const (
-	segment kind = iota
-	loopHead
+	segment  kind = iota
+	loopHead      // of a loop that may turn without a call
+	callLoop      // of one that calls at each turn
 	toCall
 	toFunc
 	toReturn
@@ -51,25 +54,34 @@ type function struct {
 	typ         uint32
 	groups      uint32 // of declared locals
 	vars        uint32 // parameters and locals
-	size        uint32 // instructions
+	entry       uint32 // what its callers pay for it
+	payers      int32  // segments that are neither its entry nor a loop's head
 	counts      bool   // in a local
 	calls       bool
-	indirect    bool
-	deep        bool   // counts its stack
-	weight      uint32 // bytes of stack, by estimate
-	chain       uint32 // bytes of stack that it and what it calls take uncounted
+	pays        bool // for its own entry
+	assessed    bool
 }
 
 // unit says how many instructions, by its power of two, cost one unit of fuel: so many
 // take about a nanosecond.
 const unit = 3
 
-// pays is how much a segment pays for others at most.
-const pays = 32
+const (
+	// pays is how much a segment pays for others at most, and a caller for a callee's entry.
+	pays = 32
+	// owes is how much may have been counted in a local, loops aside, and be unpaid when
+	// a function calls another.
+	owes = 512
+)
 
 type scope struct {
 	op      form
 	segment int32  // that was under way when it was opened
+	passed  uint32 // scanner.passed at that time
+	calls   uint32 // scanner.calls at that time
+	head    int32  // of a loop
+	before  uint32 // scanner.unpaid when it was opened
+	unpaid  uint32 // the most, on all ways that branch to its end
 	width   uint32 // parameters and results
 }
 
@@ -81,10 +93,12 @@ type scanner struct {
 	scopes []scope
 	f      *function
 	now    int32 // the segment under way
-	above  int32 // who may pay for it
 	cost   uint32
-	dead   bool // it is never reached
-	loops  int  // that are open
+	unpaid uint32 // the most that has come together since it was asked for, on all ways to here
+	calls  uint32 // how many calls there were so far
+	passed uint32 // the number of the last one that was made on each way to here
+	dead   bool   // it is never reached
+	loops  int    // that are open
 }
 
 // function reads one body whose size has been read.
@@ -106,7 +120,8 @@ func (s *scanner) function(f *function, stop int) {
 	f.code[0] = uint32(s.At())
 	f.first = int32(len(s.edits))
 	s.loops = 0
-	s.scopes = append(s.scopes[:0], scope{block, f.first, s.m.types[f.typ].results})
+	s.calls, s.passed, s.unpaid = 0, 0, 0
+	s.scopes = append(s.scopes[:0], scope{op: block, segment: f.first, width: s.m.types[f.typ].results})
 	s.open(segment, f.first)
 	for s.At() < stop && len(s.scopes) > 0 {
 		s.instruction()
@@ -117,36 +132,35 @@ func (s *scanner) function(f *function, stop int) {
 	f.code[1], f.last = uint32(s.At()), int32(len(s.edits))
 }
 
-// open begins a segment for which above may pay.
+// open begins a segment that is reached only by way of above.
 func (s *scanner) open(k kind, above int32) {
-	s.now, s.above, s.dead = int32(len(s.edits)), above, false
-	s.edits = append(s.edits, edit{at: uint32(s.At()), kind: k, payer: s.now})
+	s.now, s.dead = int32(len(s.edits)), false
+	s.edits = append(s.edits, edit{at: uint32(s.At()), kind: k, payer: above})
 }
 
-// close ends the segment under way, and finds out who pays for it.
+// close ends the segment under way.
 func (s *scanner) close() {
-	cost := s.cost
-	s.f.size += cost
+	if !s.dead {
+		e := &s.edits[s.now]
+		e.n = s.cost
+		if s.unpaid += s.cost; s.unpaid > owes {
+			e.asks = true
+			s.unpaid = 0
+		}
+	}
 	s.cost = 0
-	if s.dead {
-		cost = 0
-	}
-	e, above := &s.edits[s.now], &s.edits[s.above]
-	switch {
-	case e.kind == loopHead:
-		e.n = max(cost, 1)
-	case s.now == s.f.first:
-		e.n = cost
-	case cost == 0:
-		e.payer = s.above
-	case cost+uint32(above.extra) <= pays:
-		above.extra += uint8(cost)
-		above.n += cost
-		e.payer = s.above
-	default:
-		e.n = cost
-		s.f.counts = true
-	}
+}
+
+// within opens a scope.
+func (s *scanner) within(f form, width uint32) {
+	s.scopes = append(s.scopes, scope{op: f, segment: s.now, width: width, passed: s.passed, calls: s.calls, before: s.unpaid})
+}
+
+// call notes that the segment under way calls.
+func (s *scanner) call() {
+	s.f.calls = true
+	s.calls++
+	s.passed = s.calls
 }
 
 func (s *scanner) mark(k kind, at int, n uint32, skip bool) {
@@ -157,14 +171,24 @@ func (s *scanner) mark(k kind, at int, n uint32, skip bool) {
 	s.edits = append(s.edits, e)
 }
 
-// label reads a label, and checks that it is one.
+// label reads a label, and checks that it is one. Whether there is a call in each turn
+// of a loop is known when all branches to it are.
 func (s *scanner) label() {
-	l := s.Uint32()
-	if l >= uint32(len(s.scopes)) {
+	n := s.Uint32()
+	if n >= uint32(len(s.scopes)) {
 		s.Fail(errors.New("a branch goes nowhere"))
 		return
 	}
-	s.pass(s.scopes[len(s.scopes)-1-int(l)].width)
+	to := &s.scopes[len(s.scopes)-1-int(n)]
+	s.pass(to.width)
+	switch {
+	case s.dead:
+	case to.op != loop:
+		to.unpaid = max(to.unpaid, s.unpaid+s.cost)
+	case s.passed <= to.calls:
+		s.edits[to.head].kind = loopHead
+		s.f.counts = true
+	}
 }
 
 // pass counts the values that an instruction passes on.
@@ -215,12 +239,13 @@ func (s *scanner) instruction() {
 		if s.Err() == nil {
 			s.called(s.m.callees[callee])
 		}
-		s.f.calls = true
+		s.call()
 		s.mark(toCall, at, callee, true)
 	case indirect:
 		s.called(s.below(len(s.m.types), "type"))
 		s.Uint32()
-		s.f.indirect, s.f.calls = true, true
+		s.call()
+		s.edits[s.now].blind = true
 	case refFunc:
 		s.mark(toFunc, at, s.below(s.m.functions, "function"), true)
 	case index:
@@ -260,17 +285,18 @@ func (s *scanner) address() {
 func (s *scanner) control(at int, f form) {
 	switch f {
 	case block:
-		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
+		s.within(f, s.blockType())
 	case loop:
-		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
+		s.within(f, s.blockType())
 		s.close()
 		if s.loops++; s.loops > maxLoops {
 			s.Fail(fmt.Errorf("it has more than %d loops, each inside the last", maxLoops))
 		}
-		s.f.counts = true
-		s.open(loopHead, s.now)
+		s.open(callLoop, s.now)
+		s.unpaid = 0
+		s.scopes[len(s.scopes)-1].head = s.now
 	case ifelse:
-		s.scopes = append(s.scopes, scope{f, s.now, s.blockType()})
+		s.within(f, s.blockType())
 		s.next()
 	case elseArm:
 		top := &s.scopes[len(s.scopes)-1]
@@ -279,7 +305,10 @@ func (s *scanner) control(at int, f form) {
 		}
 		top.op = block
 		s.close()
-		s.open(segment, s.edits[top.segment].payer)
+		s.passed = top.passed
+		top.unpaid = max(top.unpaid, s.unpaid)
+		s.unpaid = top.before
+		s.open(segment, top.segment)
 	case end:
 		s.close()
 		top := s.scopes[len(s.scopes)-1]
@@ -287,7 +316,12 @@ func (s *scanner) control(at int, f form) {
 			s.loops--
 		}
 		if s.scopes = s.scopes[:len(s.scopes)-1]; len(s.scopes) > 0 {
-			s.open(segment, s.edits[top.segment].payer)
+			s.passed = top.passed
+			s.unpaid = max(s.unpaid, top.unpaid)
+			if top.op == ifelse {
+				s.unpaid = max(s.unpaid, top.before)
+			}
+			s.open(segment, top.segment)
 		}
 	case branchIf:
 		s.label()
@@ -314,13 +348,13 @@ func (s *scanner) control(at int, f form) {
 // next begins a segment that the one before goes on to.
 func (s *scanner) next() {
 	s.close()
-	s.open(segment, s.edits[s.now].payer)
+	s.open(segment, s.now)
 }
 
 // stop begins a segment that nothing goes on to.
 func (s *scanner) stop() {
 	s.next()
-	s.dead = true
+	s.dead, s.unpaid = true, 0
 }
 
 // blockType reads one, and returns how many parameters and results it has.

@@ -41,7 +41,7 @@ func Examine(code []byte) (*Metered, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.findDeep()
+	m.assess()
 	w := &writer{m: m, code: m.sections[wasm.SectionCode], out: make([]byte, 0, len(code)+len(code)/4+1024)}
 	w.number()
 	if err := w.module(); err != nil {
@@ -55,9 +55,8 @@ func Examine(code []byte) (*Metered, error) {
 func (w *writer) number() {
 	m := w.m
 	w.fuel = uint32(m.globals)
-	w.stack = w.fuel + 1
 	w.burn = uint32(m.functions) + 1
-	w.bytes, w.entries, w.deep = w.burn+1, w.burn+2, w.burn+3
+	w.bytes, w.entries = w.burn+1, w.burn+2
 	w.plain = uint32(len(m.types))
 	w.taking, w.burnt = w.plain+1, w.plain+2
 	next := w.burnt + 1
@@ -78,15 +77,15 @@ func (w *writer) module() error {
 	}{
 		{wasm.SectionType, -1, w.types},
 		{wasm.SectionImport, 1, w.imports},
-		{wasm.SectionFunction, 4, w.functions},
+		{wasm.SectionFunction, 3, w.functions},
 		{wasm.SectionTable, 0, w.tables},
 		{wasm.SectionMemory, 0, w.memories},
-		{wasm.SectionGlobal, 2, w.globals},
-		{wasm.SectionExport, 2 + len(w.m.mutable), w.exports},
+		{wasm.SectionGlobal, 1, w.globals},
+		{wasm.SectionExport, 1 + len(w.m.mutable), w.exports},
 		{wasm.SectionStart, 0, w.start},
 		{wasm.SectionElement, 0, w.elements},
 		{wasm.SectionCount, 0, w.dataCount},
-		{wasm.SectionCode, 4, w.bodies},
+		{wasm.SectionCode, 3, w.bodies},
 		{wasm.SectionData, 0, w.data},
 	} {
 		body := w.m.sections[part.id]
@@ -151,12 +150,11 @@ func (w *writer) imports(r *wasm.Reader) {
 }
 
 func (w *writer) functions(r *wasm.Reader) {
-	w.uint(r.Uint32() + 4)
+	w.uint(r.Uint32() + 3)
 	w.copy(r)
 	w.uint(w.burnt)
 	w.uint(w.taking)
 	w.uint(w.taking)
-	w.uint(w.plain)
 }
 
 func (w *writer) tables(r *wasm.Reader) {
@@ -217,7 +215,7 @@ func (w *writer) data(r *wasm.Reader) {
 
 func (w *writer) globals(r *wasm.Reader) {
 	n := r.Uint32()
-	w.uint(n + 2)
+	w.uint(n + 1)
 	for ; n > 0 && r.Err() == nil; n-- {
 		from := r.At()
 		r.Value()
@@ -226,12 +224,11 @@ func (w *writer) globals(r *wasm.Reader) {
 		w.m.constant(r, w)
 	}
 	w.byte(i64, 1, opI64Const, 0, opEnd)
-	w.byte(i32, 1, opI32Const, 0, opEnd)
 }
 
 func (w *writer) exports(r *wasm.Reader) {
 	n := r.Count(3)
-	w.uint(uint32(n + 2 + len(w.m.mutable)))
+	w.uint(uint32(n + 1 + len(w.m.mutable)))
 	for ; n > 0 && r.Err() == nil; n-- {
 		from := r.At()
 		if name := r.Take(r.Count(1)); strings.HasPrefix(string(name), own) {
@@ -253,8 +250,6 @@ func (w *writer) exports(r *wasm.Reader) {
 	}
 	w.name(Fuel)
 	w.op(byte(wasm.Global), w.fuel)
-	w.name(InUse)
-	w.op(byte(wasm.Global), w.stack)
 	for _, n := range w.m.mutable {
 		w.name(Global(n))
 		w.op(byte(wasm.Global), uint32(n))
@@ -273,7 +268,7 @@ func (w *writer) start(r *wasm.Reader) { w.uint(w.m.reached(r, r.Uint32())) }
 
 func (w *writer) bodies(r *wasm.Reader) {
 	r.Take(r.Left())
-	w.uint(uint32(len(w.m.bodies) + 4))
+	w.uint(uint32(len(w.m.bodies) + 3))
 	for i := range w.m.bodies {
 		w.sized(func() { w.function(&w.m.bodies[i]) })
 	}

@@ -131,7 +131,6 @@ func (p *player) act(ctx context.Context, a action) (string, error) {
 	// What a trap left behind is not taken off: who enters begins anew.
 	if g, ok := m.ExportedGlobal(meter.Fuel).(api.MutableGlobal); ok {
 		g.Set(0)
-		m.ExportedGlobal(meter.InUse).(api.MutableGlobal).Set(0)
 	}
 	results, err := f.Call(ctx, args...)
 	for i, t := range f.Definition().ResultTypes() {
@@ -148,9 +147,6 @@ func cause(err error) string {
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	line, _, _ = strings.Cut(line, " (recovered")
-	if strings.Contains(line, "stack overflow") || strings.Contains(line, errStack.Error()) {
-		return "stack"
-	}
 	return line
 }
 

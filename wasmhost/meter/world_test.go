@@ -23,10 +23,7 @@ var engineDir = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(out))
 })
 
-var (
-	errFuel  = errors.New("out of fuel")
-	errStack = errors.New("too deep")
-)
+var errFuel = errors.New("out of fuel")
 
 var first sync.Once
 
@@ -37,7 +34,6 @@ type world struct {
 	quantum int64
 	yields  int
 	limit   int // of yields
-	peak    int64
 }
 
 func newWorld(t testing.TB, metered bool) *world {
@@ -61,12 +57,8 @@ func newWorld(t testing.TB, metered bool) *world {
 func (w *world) yield(_ context.Context, m api.Module, _ []uint64) {
 	fuel := m.ExportedGlobal(meter.Fuel).(api.MutableGlobal)
 	word := fuel.Get()
-	w.peak = max(w.peak, meter.Stack(word))
 	w.yields++
-	switch {
-	case meter.Stack(word) > meter.StackLimit:
-		panic(errStack)
-	case w.yields > w.limit:
+	if w.yields > w.limit {
 		panic(errFuel)
 	}
 	fuel.Set(word - uint64(meter.Left(word)) + uint64(w.quantum))

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -11,8 +12,9 @@ type Func struct {
 	of              *Instance
 	name            string
 	params, results int
-	f               api.Function // nil: not called yet
-	native          *[]byte      // its stack, where that is known
+	f               api.Function   // nil: not called yet
+	native          unsafe.Pointer // the engine's f, where its stack is i's; else nil
+	top             uintptr        // of the stack that it was lent
 	busy            bool
 }
 
@@ -88,9 +90,6 @@ func (i *Instance) outer(f *Func, allowed int64, wall time.Duration, args []uint
 		i.nanos += int64(time.Since(begin))
 	}
 	spent = i.leave()
-	if f.native != nil && len(*f.native) > deep {
-		i.worn = true
-	}
 	if err != nil {
 		err = i.failed(f.name, err)
 	}
@@ -126,6 +125,11 @@ func (i *Instance) call(f *Func, args []uint64) (uint64, error) {
 		// The engine's function has one stack: entered twice, it would overwrite it.
 		f = &Func{of: i, name: f.name, params: f.params, results: f.results}
 		return i.call(f, args)
+	}
+	if f.native != nil {
+		if err := i.program.engine.native.lend(i, f); err != nil {
+			return 0, err
+		}
 	}
 	n := copy(i.args[:], args)
 	if n < f.params {

@@ -139,6 +139,7 @@ func (e *Engine) Close() {
 		break
 	}
 	e.memories.close()
+	e.native.spare.close()
 }
 
 // Stats are what an engine holds.

@@ -95,9 +95,7 @@ func (t toll) Before(ctx context.Context, m api.Module, _ api.FunctionDefinition
 		n += t.each * int64(uint32(params[t.arg]))
 	}
 	// The engine has walked the guest's stack to call this.
-	if f := i.current; f != nil && f.native != nil {
-		n += int64(len(*f.native)) / 64
-	}
+	n += i.standing() / 64
 	i.Charge(n)
 	switch t.handle {
 	case closes, lists:

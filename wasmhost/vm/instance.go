@@ -42,8 +42,9 @@ type Instance struct {
 	files   handles
 	memory  []byte // the guest's, now
 	mapping *mapping
-	initial int  // bytes of memory after it was started
-	starved bool // it was refused more memory
+	stack   *mapping // see nativeStacks; nil: it has had none yet, or the engine's
+	initial int      // bytes of memory after it was started
+	starved bool     // it was refused more memory
 	roots   []*rootFS
 	ctx     *callContext
 	args    [maxArgs]uint64
@@ -278,6 +279,10 @@ func (i *Instance) free() {
 	if i.mapping != nil {
 		i.program.engine.memories.put(i.mapping)
 		i.mapping = nil
+	}
+	if i.stack != nil {
+		i.program.engine.native.spare.put(i.stack)
+		i.stack = nil
 	}
 	if i.ctx != nil { // it had begun
 		i.program.engine.instances.Add(-1)

@@ -436,10 +436,11 @@ func TestInstance_WithoutMemory(t *testing.T) {
 func TestInstance_Worn(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, vm.Options{})
-	m := Module{Pages: 1, Funcs: []Func{
+	clock := Code{I32Const, 0, I64Const, 0, I32Const, 8, Call, Clock().Name}
+	m := Module{Pages: 1, Imports: []Import{Clock()}, Funcs: []Func{
 		{Name: "grow", Params: I32, Results: I32, Body: Code{LocalGet, 0, MemoryGrow, 0}},
 		{Name: "deep", Params: I32, Results: I32, Body: Code{
-			LocalGet, 0, If, wasm.I32, LocalGet, 0, I32Const, 1, I32Sub, Call, "deep", I32Const, 1, I32Add, Else, I32Const, 0, End}},
+			LocalGet, 0, If, wasm.I32, LocalGet, 0, I32Const, 1, I32Sub, Call, "deep", I32Const, 1, I32Add, Else, clock, End}},
 	}}
 	p := load(t, e, m.Bytes(), nothing())
 	i := start(t, p, vm.Config{Limits: vm.Limits{Memory: 1 << 20}})
@@ -454,7 +455,7 @@ func TestInstance_Worn(t *testing.T) {
 	if v, err := i.Call(deep, nil, 100); v != 100 || err != nil || i.Worn() {
 		t.Errorf("shallow: %d, %v, worn %t", v, err, i.Worn())
 	}
-	if v, err := i.Call(deep, nil, 150_000); v != 150_000 || err != nil || !i.Worn() {
+	if v, err := i.Call(deep, nil, 60_000); v != 60_000 || err != nil || !i.Worn() {
 		t.Errorf("deep: %d, %v, worn %t; the engine's stack is found no longer?", v, err, i.Worn())
 	}
 }
