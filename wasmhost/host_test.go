@@ -285,15 +285,19 @@ func TestOpen_SaysWhatIsWrong(t *testing.T) {
 		code []byte
 		want []string
 	}{
+		{"nothing", nil, []string{"it is empty"}},
 		{"text", []byte("hello"), []string{"not a WebAssembly module"}},
 		{"component", []byte("\x00asm\x0d\x00\x01\x00"), []string{"component", "core module"}},
 		{"library", module("add", 1), []string{"it exports add", "proxy_abi_version_0_1_0", "handle_request", "_start", "-buildmode=c-shared", "wasm32-wasip1"}},
 		{"empty", vmtest.Module{}.Bytes(), []string{"exports no functions"}},
 		{"reactor", module("_initialize", 1), []string{"reactor", "//go:wasmexport"}},
 		{"Go filter as command", start(i("env", "proxy_log")), []string{"built as a command", "-buildmode=c-shared"}},
+		{"Go filter as command, with exports", append(start(vmtest.Module{Funcs: []vmtest.Func{{Name: "handle_request"}}}), "\x00\x0b\x0ago:buildid"...),
+			[]string{"Go command", "-buildmode=c-shared"}},
 		{"http-wasm as command", start(i("http_handler", "get_uri")), []string{"built as a command", "handle_request"}},
 		{"filter without exports", i("env", "proxy_log").Bytes(), []string{"no proxy_abi_version", "proxy_wasm::main!"}},
 		{"Go for browsers", i("gojs", "runtime.wasmExit").Bytes(), []string{"GOOS=js", "GOOS=wasip1"}},
+		{"Go filter for browsers", vmtest.Module{Imports: []vmtest.Import{{Module: "gojs", Name: "runtime.wasmExit"}}, Funcs: []vmtest.Func{{Name: "handle_request"}}}.Bytes(), []string{"GOOS=js"}},
 		{"wasm-bindgen", i("wbg", "__wbg_log").Bytes(), []string{"wasm-bindgen"}},
 		{"Emscripten", i("env", "emscripten_memcpy_js").Bytes(), []string{"STANDALONE_WASM"}},
 	} {

@@ -11,8 +11,10 @@ import (
 
 // choose returns the ABI that m speaks. The error lists what was looked for.
 func choose(list []abi, m *wasm.Module) (*abi, error) {
-	if text := unfinished(m); text != "" {
-		return nil, errors.New(text)
+	for _, tell := range []func(*wasm.Module) string{forBrowsers, unfinished} {
+		if text := tell(m); text != "" {
+			return nil, errors.New(text)
+		}
 	}
 	for i := range list {
 		if list[i].speaks(m) {
@@ -55,27 +57,43 @@ func unfinished(m *wasm.Module) string {
 		filter = "Proxy-Wasm host functions, but exports no proxy_abi_version_*"
 	case m.Needs("http_handler") && !m.HasFunc("handle_request"):
 		filter = "http-wasm host functions, but exports no handle_request"
+	case m.GoBuild && m.HasFunc("_start") && (m.HasFunc("handle_request") || exportsLike(m, "proxy_abi_version_")):
+		// TinyGo's commands can be called after main has returned, Go's cannot.
+		return "it exports what a filter does, but is a Go command, which ends when main returns" + asReactor
 	}
 	switch {
 	case filter != "" && m.HasFunc("_start"):
-		return "it imports " + filter + ": it was built as a command\n" +
-			"  Go: build with GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared\n" +
-			"  TinyGo: tinygo build -target=wasip1 -buildmode=c-shared\n" +
-			"  Rust: crate-type = [\"cdylib\"]"
+		return "it imports " + filter + ": it was built as a command" + asReactor
 	case filter != "":
-		return "it imports " + filter + "; are the SDK's exports linked in? (Rust: proxy_wasm::main!; Go: //go:wasmexport; C: -Wl,--export)"
+		return "it imports " + filter + "; are the SDK's exports linked in?\n  " + inLanguages
+	}
+	return ""
+}
+
+const (
+	asReactor = "\n" +
+		"  Go: build with GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared\n" +
+		"  TinyGo: tinygo build -target=wasip1 -buildmode=c-shared\n" +
+		"  Rust: crate-type = [\"cdylib\"]\n" +
+		"  C: clang --target=wasm32-wasi -mexec-model=reactor"
+	inLanguages = "(Go: //go:wasmexport name; Rust: proxy_wasm::main!, or #[no_mangle] pub extern \"C\"; C: __attribute__((export_name(\"name\"))))"
+)
+
+// forBrowsers tells what a module is that imports what only JavaScript gives, whatever it
+// exports.
+func forBrowsers(m *wasm.Module) string {
+	switch {
+	case m.Needs("gojs") || m.Needs("go") && importsLike(m, "go", "runtime."):
+		return "it is a Go program for browsers (GOOS=js); build with GOOS=wasip1 GOARCH=wasm, a filter with -buildmode=c-shared as well"
+	case m.Needs("wbg") || m.Needs("__wbindgen_placeholder__"):
+		return "it is made for JavaScript by wasm-bindgen; build with --target wasm32-wasip1 and without wasm-bindgen"
 	}
 	return ""
 }
 
 // foreign tells what a module is that was made for another host.
 func foreign(m *wasm.Module) string {
-	switch {
-	case m.Needs("gojs") || m.Needs("go") && importsLike(m, "go", "runtime."):
-		return "it is a Go program for browsers (GOOS=js); build with GOOS=wasip1 GOARCH=wasm, a filter with -buildmode=c-shared as well"
-	case m.Needs("wbg") || m.Needs("__wbindgen_placeholder__"):
-		return "it is made for JavaScript by wasm-bindgen; build with --target wasm32-wasip1 and without wasm-bindgen"
-	case importsLike(m, "env", "emscripten_") || importsLike(m, "a", ""):
+	if importsLike(m, "env", "emscripten_") || importsLike(m, "a", "") {
 		return "it is made for JavaScript by Emscripten; build with emcc -sSTANDALONE_WASM, or with clang --target=wasm32-wasi"
 	}
 	return ""
@@ -84,7 +102,7 @@ func foreign(m *wasm.Module) string {
 // howTo says how something that weir runs is built.
 func howTo(m *wasm.Module) string {
 	if m.HasFunc("_initialize") {
-		return "it is a reactor, as filters are: it lacks what its SDK exports (Go: //go:wasmexport in the SDK that it imports; Rust: proxy_wasm::main!)"
+		return "it is a reactor, as filters are: it lacks what its SDK, or its author, exports\n  " + inLanguages
 	}
 	return "a filter is built with the SDK of its language (Go: GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared; Rust: crate-type cdylib, --target wasm32-wasip1),\n" +
 		"  a program that answers as CGI as a WASI command (Go: GOOS=wasip1 GOARCH=wasm go build; C: clang --target=wasm32-wasi)"

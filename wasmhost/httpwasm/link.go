@@ -86,8 +86,8 @@ func checkExports(m *wasm.Module) error {
 func checkExport(m *wasm.Module, name string, want wasm.FuncType) error {
 	switch e := m.Export(name); {
 	case e == nil || e.Kind != wasm.Func:
-		return fmt.Errorf("export %s: there is no function of that name, which http-wasm guests must export; "+
-			"a Go guest is built with -buildmode=c-shared and names it with //go:wasmexport", name)
+		return fmt.Errorf("export %s: there is no function of that name, which http-wasm guests must export, if only to do nothing "+
+			"(Go: //go:wasmexport %[1]s; Rust: #[no_mangle] pub extern \"C\" fn %[1]s; C: __attribute__((export_name(%[1]q))))", name)
 	case !same(e.Type, want):
 		return fmt.Errorf("export %s: its type is %s, http-wasm wants %s", name, typeString(e.Type), typeString(want))
 	}

@@ -51,7 +51,7 @@ func TestLink(t *testing.T) {
 		{"another type", vmtest.Module{Funcs: []vmtest.Func{request, {Name: "handle_response", Params: types(1)}}, Pages: 1}, true,
 			"export handle_response: its type is (i32) -> (), http-wasm wants (i32, i32) -> ()"},
 		{"only imports", vmtest.Module{Funcs: []vmtest.Func{{Name: "_start"}}, Pages: 1,
-			Imports: []vmtest.Import{{Module: "http_handler", Name: "log", Params: types(3)}}}, true, "-buildmode=c-shared"},
+			Imports: []vmtest.Import{{Module: "http_handler", Name: "log", Params: types(3)}}}, true, "Go: //go:wasmexport handle_request"},
 		{"unknown import", vmtest.Module{Funcs: []vmtest.Func{request, response}, Pages: 1,
 			Imports: []vmtest.Import{{Module: "http_handler", Name: "fetch", Params: types(3)}}}, true, "import http_handler.fetch: there is no such function"},
 		{"import of another type", vmtest.Module{Funcs: []vmtest.Func{request, response}, Pages: 1,

@@ -27,6 +27,8 @@ const (
 // Open checks the preamble, and returns a reader of the sections.
 func Open(code []byte) (*Reader, error) {
 	switch {
+	case len(code) == 0:
+		return nil, errors.New("it is empty")
 	case len(code) < 8 || !bytes.HasPrefix(code, []byte("\x00asm")):
 		return nil, errors.New("it is not a WebAssembly module")
 	case code[6] == 1 && code[7] == 0:
