@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
 )
 
@@ -37,12 +38,26 @@ func (g Grants) upstream(find func(string) (guest.Upstream, error)) func(string)
 		case slices.Contains(g.Upstreams, target):
 			return find(target)
 		case isURL && slices.Contains(urls, origin):
-			return find(origin)
+			up, err := find(origin)
+			if err != nil {
+				return nil, err
+			}
+			return pinned{up}, nil
 		case isURL:
 			return nil, fmt.Errorf("calls to %s are not granted; add it to the plugin's grants: {urls: [%q]}", origin, origin)
 		}
 		return nil, fmt.Errorf("calls to upstream %q are not granted; add it to the plugin's grants: {upstreams: [%q]}", target, target)
 	}
+}
+
+// pinned is the upstream of a URL. Calls are to its host, whatever the guest says: there
+// may be others at the same address, which nobody has granted.
+type pinned struct{ guest.Upstream }
+
+// Do implements guest.Upstream.
+func (p pinned) Do(c *exchange.Call, resp *exchange.Response) error {
+	c.Authority, c.Scheme = "", ""
+	return p.Upstream.Do(c, resp)
 }
 
 // originOf returns the origin of an http or https URL in its one form: lower case, and no
