@@ -49,7 +49,7 @@ func (*filterRunCmd) Help() string {
 func (cmd *filterRunCmd) Run(a *app) error {
 	code, err := readModule(cmd.File)
 	if err != nil {
-		return err
+		return hinted{err, ""}
 	}
 	text, err := cmd.configuration(code)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,6 +21,7 @@ import (
 type inspectCmd struct {
 	File   string `arg:"" help:"The module."`
 	Config string `short:"c" placeholder:"TEXT" help:"What the guest reads as its configuration."`
+	RootID string `placeholder:"ID" help:"Which of several filters in a Proxy-Wasm module."`
 	JSON   bool   `name:"json" help:"Print JSON, with all imports and exports."`
 }
 
@@ -60,7 +62,7 @@ type externalJSON struct {
 func (cmd *inspectCmd) Run(a *app) error {
 	code, err := readModule(cmd.File)
 	if err != nil {
-		return err
+		return hinted{err, ""}
 	}
 	sum := sha256.Sum256(code)
 	i := inspection{File: cmd.File, SHA256: hex.EncodeToString(sum[:]), Size: len(code)}
@@ -69,7 +71,7 @@ func (cmd *inspectCmd) Run(a *app) error {
 		return fmt.Errorf("%s: %w", cmd.File, err)
 	}
 	i.tell(m)
-	if err := i.try(code, []byte(cmd.Config)); err != nil {
+	if err := i.try(code, guest.Use{Root: cmd.RootID, Config: []byte(cmd.Config)}); err != nil {
 		i.Problem = err.Error()
 	}
 	if cmd.JSON {
@@ -90,6 +92,10 @@ func (i *inspection) tell(m *wasm.Module) {
 	const page = 64 << 10
 	i.Name, i.Functions, i.Features = m.Name, m.Functions, m.Features
 	for _, p := range m.Producers {
+		// Go names itself as the language, and again as "Go cmd/compile".
+		if slices.ContainsFunc(m.Producers, func(q wasm.Producer) bool { return strings.HasPrefix(q.Name, p.Name+" ") }) {
+			continue
+		}
 		i.Toolchain = append(i.Toolchain, strings.TrimSpace(p.Name+" "+p.Version))
 	}
 	if m.GoBuild && len(i.Toolchain) == 0 {
@@ -125,7 +131,7 @@ func typeOf(k wasm.Kind, t wasm.FuncType) string {
 }
 
 // try compiles and starts the module, without a cache and with nothing granted.
-func (i *inspection) try(code, conf []byte) error {
+func (i *inspection) try(code []byte, use guest.Use) error {
 	metered, err := meter.Rewrite(code)
 	if err != nil {
 		return err
@@ -139,7 +145,7 @@ func (i *inspection) try(code, conf []byte) error {
 	began := time.Now()
 	first, err := host.Open(context.Background(), code, wasmhost.Settings{Name: "first"})
 	if err != nil {
-		return err
+		return errors.Unwrap(err) // without the name of a plugin that is none
 	}
 	defer first.Close()
 	opened := time.Since(began)
@@ -154,7 +160,6 @@ func (i *inspection) try(code, conf []byte) error {
 	defer p.Close()
 	again := time.Since(began)
 	i.Compile = max(0, opened-again).Seconds()
-	use := guest.Use{Config: conf}
 	var back func()
 	if i.ABI == "cgi" {
 		_, back, err = p.Handler(context.Background(), use)
@@ -163,7 +168,7 @@ func (i *inspection) try(code, conf []byte) error {
 	}
 	i.Start = time.Since(began).Seconds()
 	if err != nil {
-		i.Refused = err.Error()
+		i.Refused = errors.Unwrap(err).Error()
 		return nil
 	}
 	defer back()
@@ -191,19 +196,22 @@ func (i *inspection) print(out io.Writer) {
 		fmt.Fprintf(out, "  %-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	if i.ABI != "" {
-		line("speaks", "%s", i.ABI)
+		line("speaks", "%s", i.speaks())
 	}
 	if len(i.Toolchain) > 0 {
 		line("made by", "%s", strings.Join(i.Toolchain, ", "))
 	}
 	line("size", "%s, %s", bytesOf(int64(i.Size)), count(i.Functions, "function"))
-	if i.Metered > 0 {
+	switch {
+	case i.Metered > 0 && i.Metered < i.Size:
+		line("metering", "leaves %s, without what is for debuggers", bytesOf(int64(i.Metered)))
+	case i.Metered > 0:
 		line("metering", "adds %s, %.1f%%", bytesOf(int64(i.Metered-i.Size)), 100*float64(i.Metered-i.Size)/float64(i.Size))
 	}
 	if m := i.Memory; m != nil {
 		text := bytesOf(m.Initial)
-		if m.Started > m.Initial {
-			text += ", " + bytesOf(m.Started) + " when started"
+		if started := bytesOf(m.Started); m.Started > m.Initial && started != text {
+			text += ", " + started + " when started"
 		}
 		if m.Most > 0 {
 			text += ", at most " + bytesOf(m.Most)
@@ -212,7 +220,9 @@ func (i *inspection) print(out io.Writer) {
 	}
 	if i.ABI != "" {
 		line("compiles", "in %s", rounded(time.Duration(i.Compile*1e9)))
-		line("starts", "in %s", rounded(time.Duration(i.Start*1e9)))
+		if i.Refused == "" {
+			line("starts", "in %s", rounded(time.Duration(i.Start*1e9)))
+		}
 	}
 	if len(i.Features) > 0 {
 		line("features", "%s", strings.Join(i.Features, ", "))
@@ -225,6 +235,20 @@ func (i *inspection) print(out io.Writer) {
 	}
 	if i.Problem != "" {
 		fmt.Fprintf(out, "\n  weir cannot use it: %s\n", i.Problem)
+	}
+}
+
+// speaks says in words what the ABI is good for.
+func (i *inspection) speaks() string {
+	switch i.ABI {
+	case "proxy-wasm":
+		const mark = "proxy_abi_version_"
+		at := slices.IndexFunc(i.Exports, func(e externalJSON) bool { return strings.HasPrefix(e.Name, mark) })
+		return "proxy-wasm " + strings.ReplaceAll(strings.TrimPrefix(i.Exports[at].Name, mark), "_", ".") + ": a filter, or a module if it replies itself"
+	case "http-wasm":
+		return "http-wasm: a filter, or a module"
+	default:
+		return i.ABI + ": a module, or a file below cgi:"
 	}
 }
 
@@ -259,13 +283,14 @@ func names(all []externalJSON, width int) string {
 		if seen[e.Name] {
 			continue // a module may import the same thing twice
 		}
-		if seen[e.Name] = true; i > 0 {
-			b.WriteString(", ")
-			width += 2
-		}
-		if width += len(e.Name); width > 100 {
-			b.WriteString("\n" + strings.Repeat(" ", 13))
+		seen[e.Name] = true
+		switch width += len(", ") + len(e.Name); {
+		case i == 0:
+		case width > 100:
+			b.WriteString(",\n" + strings.Repeat(" ", 13))
 			width = 13 + len(e.Name)
+		default:
+			b.WriteString(", ")
 		}
 		b.WriteString(e.Name)
 	}
