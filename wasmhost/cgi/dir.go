@@ -77,7 +77,7 @@ var (
 // Handle implements exchange.Filter.
 func (d *Directory) Handle(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
 	path, ok := strings.CutPrefix(r.Path, strings.TrimSuffix(d.o.StripPrefix, "/"))
-	if !ok || !d.holds(path) {
+	if !ok || path == "" || !d.holds(path) {
 		if r.Method == http.MethodPost {
 			return nil, errOnlyPost
 		}

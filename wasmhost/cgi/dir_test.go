@@ -201,6 +201,24 @@ func TestDirectory_ClosesWhenExchangesAreOver(t *testing.T) {
 	}
 }
 
+// The prefix without its slash is no path below the root, even where all is programs.
+func TestDirectory_PrefixAlone(t *testing.T) {
+	t.Parallel()
+	f := &folder{root: t.TempDir()}
+	d, err := NewDirectory(DirectoryOptions{Root: f.root, StripPrefix: "/app/", Dirs: []string{"/"}, Open: f.open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Directory = d
+	defer d.Close()
+	f.write(t, "a.wasm", "a", time.Unix(1, 0))
+	for target, want := range map[string]string{"/app": "file", "/app/a.wasm": "a /app/a.wasm  ", "/apple": "file"} {
+		if got := f.ask(t, "GET", target); got.Status != 200 || string(got.Body) != want {
+			t.Errorf("%s: got %d %q, want %q", target, got.Status, got.Body, want)
+		}
+	}
+}
+
 func TestNewDirectory_Refuses(t *testing.T) {
 	t.Parallel()
 	for _, o := range []DirectoryOptions{

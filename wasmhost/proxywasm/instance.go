@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
@@ -49,6 +50,7 @@ type instance struct {
 	pairs    []abi.Pair
 	names    map[string]string // header names, and values, that guests have used
 	values   map[string]string
+	took     time.Duration // to start
 }
 
 // lent is set before a callback and emptied after it.

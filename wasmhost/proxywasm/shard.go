@@ -145,15 +145,18 @@ func (g *Guests) start(s *slot, wait time.Duration) {
 			return
 		default:
 		}
+		began := time.Now()
 		i, err := g.launch()
+		took := time.Since(began)
 		if err == nil {
+			i.took = took
 			g.publish(s, i)
 		}
 		g.setup.Unlock()
 		if err == nil {
 			return
 		}
-		wait = longer(wait)
+		wait = max(longer(wait), restFor*took) // or it would do nothing but start
 		g.plugin.Log.Error("plugin did not start", "plugin", g.plugin.Name, "err", err, "again", wait)
 	}
 }
@@ -203,7 +206,7 @@ func (g *Guests) failed(i *instance) {
 				s.wait = 0
 			}
 			g.fill(s)
-			s.wait = longer(s.wait)
+			s.wait = max(longer(s.wait), i.took)
 		}
 	}
 }
