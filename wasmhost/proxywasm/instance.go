@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
-	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
