@@ -32,8 +32,10 @@ type Settings struct {
 	Open   bool // on_error: open
 	// Own gives every use of the plugin instances of its own, Fresh every request
 	// (isolation: filter, request). Else all uses share.
-	Own, Fresh  bool
-	VMID        string
+	Own, Fresh bool
+	// VMID is whose data and queues the guests share. Space is that, too, where guests are
+	// shown none: the id of who has not been given one.
+	VMID, Space string
 	Config      []byte // of the VM
 	HoldHeaders bool
 	Args        []string // of a command, after its name

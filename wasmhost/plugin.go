@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -102,7 +103,7 @@ func (h *Host) plugin(s Settings) *guest.Plugin {
 		Name: s.Name, Limits: s.Limits, Open: s.Open, Fresh: s.Fresh, Log: h.o.Log,
 		Env: s.Grants.Env, Files: s.Grants.Files, Args: s.Args,
 		VMID: s.VMID, Config: s.Config, HoldHeaders: s.HoldHeaders,
-		Upstream: s.Grants.upstream(h.o.Upstream), Commons: h.spaces.Of(s.VMID),
+		Upstream: s.Grants.upstream(h.o.Upstream), Commons: h.spaces.Of(cmp.Or(s.VMID, s.Space)),
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 // builder turns one configuration into one snapshot. It collects what is wrong,
 // so that a check reports everything at once.
 type builder struct {
+	ctx     context.Context // ends when nobody wants the snapshot any longer
 	world   *world
 	c       *config.Config
 	errs    config.Errors
@@ -44,12 +46,21 @@ func (b *builder) failWith(at config.Pos, message, hint string) {
 // build makes the snapshot of c. When anything is wrong it closes what it opened
 // and returns every mistake, in the order of the file.
 func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
-	b := &builder{world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
+	return w.buildUntil(context.Background(), c)
+}
+
+// buildUntil is build, which fails soon after ctx has ended.
+func (w *world) buildUntil(ctx context.Context, c *config.Config) (*edge.Snapshot, error) {
+	b := &builder{ctx: ctx, world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
 	b.plugins = newBuiltPlugins()
 	if w.builds++; w.builds == 1 {
 		w.data, _ = dataDir(c) // whoever cannot do without it says so
 	}
+	b.openPlugins()
 	snap := b.snapshot()
+	if ctx.Err() != nil {
+		b.fail(config.Pos{File: c.File}, config.Pos{}, context.Cause(ctx))
+	}
 	if len(b.errs) == 0 {
 		return snap, nil
 	}

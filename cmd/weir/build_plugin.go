@@ -73,14 +73,14 @@ func use[T any](b *builder, u *config.PluginUse, made map[string]T, of func(*was
 	if one, ok := made[key]; ok {
 		return one
 	}
-	p := b.plugin(c)
+	p := b.plugins.open[pluginKey(c)]
 	if p == nil {
 		return none
 	}
 	var one T
 	var back func()
 	var err error
-	said := b.world.plugins.said.to(pluginName(c), func() { one, back, err = of(p, context.Background(), want) })
+	said := b.world.plugins.said.to(pluginName(c), func() { one, back, err = of(p, b.ctx, want) })
 	if err != nil {
 		b.failPlugin(cmp.Or(u.Plugin.Config.Pos, u.Pos), c, err, said)
 		made[key] = none
@@ -103,36 +103,6 @@ func (b *builder) usedPlugin(u *config.PluginUse) (*config.Plugin, guest.Use) {
 		want.Config = []byte(u.Plugin.Config.Text)
 	}
 	return c, want
-}
-
-// plugin opens the plugin that c describes; nil if it failed, which has been noted.
-func (b *builder) plugin(c *config.Plugin) *wasmhost.Plugin {
-	key := pluginKey(c)
-	if p, ok := b.plugins.open[key]; ok {
-		return p
-	}
-	b.plugins.open[key] = nil
-	code, err := b.code(c)
-	if err != nil {
-		b.fail(c.Pos, b.c.Pos, err)
-		return nil
-	}
-	host, err := b.world.openHost()
-	if err != nil {
-		b.fail(c.Pos, b.c.Pos, err)
-		return nil
-	}
-	if !b.mayCall(&c.Grants) {
-		return nil
-	}
-	var p *wasmhost.Plugin
-	said := b.world.plugins.said.to(pluginName(c), func() { p, err = host.Open(context.Background(), code, settingsOfPlugin(c)) })
-	if err != nil {
-		b.failPlugin(c.Pos, c, err, said)
-		return nil
-	}
-	b.plugins.open[key] = p
-	return p
 }
 
 // givesBack has the snapshot give back what is opened from now on.
@@ -237,7 +207,8 @@ func pluginKey(c *config.Plugin) string {
 	return fmt.Sprintf("%q %#v", c.Wasm, settingsOfPlugin(c))
 }
 
-// ownVM begins the ids of VMs that a configuration does not name, and cannot.
+// ownVM begins the names of what guests share whose VM a configuration gives no id: no id
+// begins so.
 const ownVM = "\x00"
 
 // settingsOfPlugin says to package wasmhost what c says.
@@ -249,10 +220,10 @@ func settingsOfPlugin(c *config.Plugin) wasmhost.Settings {
 		Grants: grantsOf(&c.Grants),
 	}
 	if s.VMID == "" {
-		s.VMID = ownVM + c.Name
+		s.Space = ownVM + c.Name
 		if c.Name == "" {
 			sum := sha256.Sum256(fmt.Appendf(nil, "%q %#v", c.Wasm, s))
-			s.VMID = ownVM + s.Name + "-" + hex.EncodeToString(sum[:4])
+			s.Space = ownVM + s.Name + "-" + hex.EncodeToString(sum[:4])
 		}
 	}
 	return s
@@ -283,28 +254,14 @@ func grantsOf(c *config.Grants) (g wasmhost.Grants) {
 
 // wasmFiles are the modules that a configuration uses, for those who watch them.
 func wasmFiles(c *config.Config) (all []string) {
-	add := func(list ...config.PluginUse) {
-		for i := range list {
-			if list[i].Name.Text == "" {
-				all = append(all, list[i].Plugin.Wasm)
-			}
-		}
-	}
 	for _, p := range c.Plugins {
 		all = append(all, p.Wasm)
 	}
-	rule := func(r *config.Rule) {
-		if add(r.Filters...); r.Module != nil {
-			add(*r.Module)
+	pluginUses(c, func(u *config.PluginUse, _ bool) {
+		if u.Name.Text == "" {
+			all = append(all, u.Plugin.Wasm)
 		}
-	}
-	add(c.Filters...)
-	for _, s := range c.Sites {
-		rule(&s.Rule)
-		for _, r := range s.Routes {
-			rule(&r.Rule)
-		}
-	}
+	})
 	slices.Sort(all)
 	return slices.Compact(all)
 }

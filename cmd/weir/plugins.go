@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/edge/upstream"
@@ -179,19 +180,32 @@ func (p *plugins) trim() {
 	}
 }
 
-// close ends the host. All snapshots have been closed.
+// lastWait is how long a process that ends waits for a compilation that nobody wants.
+const lastWait = 500 * time.Millisecond
+
+// close ends the host. All snapshots have been closed. What is still being compiled is
+// not waited for long: that cannot be stopped, and the process ends.
 func (p *plugins) close() {
-	if host := p.current(); host != nil {
+	host := p.current()
+	if host == nil {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
 		host.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(lastWait):
 	}
 }
 
-// overheard keeps what plugins log while one of them is opened, for the error that says
-// why that failed. The zero overheard listens to nothing.
+// overheard keeps what plugins log while they are opened, for the error that says why
+// that failed. The zero overheard listens to nothing.
 type overheard struct {
 	mu    sync.Mutex
-	name  string // of the plugin; "": nobody listens
-	lines []string
+	lines map[string][]string // by the name of the plugin; absent: nobody listens
 }
 
 // fewLines are the last of a guest's lines, which say why it gave up.
@@ -200,13 +214,17 @@ const fewLines = 5
 // to has f's plugin listened to while it runs, and returns what that said.
 func (o *overheard) to(name string, f func()) []string {
 	o.mu.Lock()
-	o.name, o.lines = name, nil
+	if o.lines == nil {
+		o.lines = map[string][]string{}
+	}
+	o.lines[name] = nil
 	o.mu.Unlock()
 	f()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.name = ""
-	return o.lines
+	said := o.lines[name]
+	delete(o.lines, name)
+	return said
 }
 
 func (o *overheard) listen(next slog.Handler) slog.Handler { return listener{Handler: next, o: o} }
@@ -226,7 +244,7 @@ func (l listener) Enabled(ctx context.Context, level slog.Level) bool {
 func (o *overheard) open() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.name != ""
+	return len(o.lines) > 0
 }
 
 // Handle implements slog.Handler.
@@ -258,23 +276,27 @@ func (l listener) WithGroup(name string) slog.Handler {
 func (o *overheard) hear(plugin string, r *slog.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.name == "" || r.Level < slog.LevelInfo {
+	if len(o.lines) == 0 || r.Level < slog.LevelInfo {
 		return
 	}
 	var line strings.Builder
 	line.WriteString(r.Message)
+	died := false // the error itself says that
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "plugin" {
 			plugin = a.Value.String()
 		} else {
 			fmt.Fprintf(&line, " %s=%v", a.Key, a.Value)
 		}
+		died = died || a.Key == "stack"
 		return true
 	})
-	if plugin != o.name {
+	said, heard := o.lines[plugin]
+	if !heard || died {
 		return
 	}
-	if o.lines = append(o.lines, line.String()); len(o.lines) > fewLines {
-		o.lines = o.lines[1:]
+	if said = append(said, line.String()); len(said) > fewLines {
+		said = said[1:]
 	}
+	o.lines[plugin] = said
 }

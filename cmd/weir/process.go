@@ -20,7 +20,7 @@ import (
 )
 
 // process is one running weir. Everything that changes it (signals, the admin
-// listener, a watched file) comes through one select in main, so nothing about
+// listener, a watched file) comes through one select in hear, so nothing about
 // reloading needs a lock.
 type process struct {
 	log    *slog.Logger
@@ -44,36 +44,11 @@ type process struct {
 
 	signals chan os.Signal
 	asks    chan ask
+	changed <-chan struct{}  // signals that a watched file was written; nil: none is
+	alive   <-chan time.Time // ticks as often as systemd wants to hear from us
+	later   []ask            // to be done before what comes next
 	ready   atomic.Bool
 	conf    atomic.Pointer[config.Config] // that is being served
-}
-
-// ask is a request to the process's goroutine. Its answer goes to reply.
-type ask struct {
-	what  int
-	reply chan error
-}
-
-const (
-	askReload = iota
-	askReopen
-	askStop
-)
-
-// ask asks the process's goroutine and waits for its answer.
-func (p *process) ask(ctx context.Context, what int) error {
-	a := ask{what, make(chan error, 1)}
-	select {
-	case p.asks <- a:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-a.reply:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // start brings up a process that serves c, and after a reload what load returns.
@@ -93,6 +68,9 @@ func start(log *slog.Logger, c *config.Config, load func() (*config.Config, erro
 	}
 	if err != nil {
 		p.close(context.Background())
+		if p.stopping() {
+			err = exitError(exitOK)
+		}
 		return nil, err
 	}
 	if c.Admin.Address != "" {
@@ -126,7 +104,9 @@ func serverOptions(log *slog.Logger, opener *listen.Opener, c *config.Config) ed
 
 // apply builds c and makes it current: all of it or nothing.
 func (p *process) apply(c *config.Config) error {
-	snap, err := p.world.build(c)
+	var snap *edge.Snapshot
+	var err error
+	p.meanwhile(func(ctx context.Context) { snap, err = p.world.buildUntil(ctx, c) })
 	if err != nil {
 		return err
 	}
@@ -172,6 +152,9 @@ func (p *process) reload() error {
 	if err == nil {
 		err = p.apply(c)
 	}
+	if err != nil && p.stopping() {
+		return errStopping // it was not tried to the end
+	}
 	p.world.metrics.Reloaded(err)
 	if err != nil {
 		p.refused(err)
@@ -192,36 +175,22 @@ func (p *process) reload() error {
 // changed signals that a watched file was written; it may be nil.
 func (p *process) main(changed <-chan struct{}) error {
 	p.notify.Ready("serving")
-	alive := p.watchdog()
+	p.changed, p.alive = changed, p.watchdog()
 	for {
-		select {
-		case <-alive:
-			p.notify.Alive()
-		case <-changed:
-			p.reload()
-		case a := <-p.asks:
-			switch a.what {
-			case askReload:
-				a.reply <- p.reload()
-			case askReopen:
-				a.reply <- p.world.reopen()
-			case askStop:
-				a.reply <- nil
-				return p.stop(p.drain)
+		switch a := p.next(); a.what {
+		case askReload:
+			a.answer(p.reload())
+		case askReopen:
+			err := p.world.reopen()
+			if err != nil && a.reply == nil {
+				p.log.Error("reopen logs", "err", err)
 			}
-		case sig := <-p.signals:
-			switch sig {
-			case syscall.SIGHUP:
-				p.reload()
-			case syscall.SIGUSR1:
-				if err := p.world.reopen(); err != nil {
-					p.log.Error("reopen logs", "err", err)
-				}
-			case syscall.SIGQUIT:
-				return p.stop(0)
-			default:
-				return p.stop(p.drain)
-			}
+			a.answer(err)
+		case askStop:
+			a.answer(nil)
+			return p.stop(p.drain)
+		case askQuit:
+			return p.stop(0)
 		}
 	}
 }

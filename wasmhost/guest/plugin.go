@@ -26,7 +26,7 @@ type Plugin struct {
 	// Files are directories that guests may read, and write where they say so.
 	Files []Mount
 
-	// VMID is whose shared data and queues its Proxy-Wasm guests use, and Config what
+	// VMID is what Proxy-Wasm guests see as the id of their VM, and Config what
 	// they read as the configuration of their VM.
 	VMID   string
 	Config []byte
@@ -37,7 +37,7 @@ type Plugin struct {
 	// Upstream finds what guests may call, by the name of a pool or by URL. Errors say
 	// what the plugin's grants lack.
 	Upstream func(target string) (Upstream, error)
-	// Commons is what guests of one VMID have in common. Never nil.
+	// Commons is what guests of one VM have in common. Never nil.
 	Commons *commons.Space
 
 	Counters Counters
