@@ -24,6 +24,8 @@ type abi struct {
 type guests interface {
 	Filter(context.Context, guest.Use) (exchange.Filter, func(), error)
 	Handler(context.Context, guest.Use) (exchange.Handler, func(), error)
+	// Trim closes instances that have not been used since it was last called.
+	Trim()
 	Close()
 }
 

@@ -53,13 +53,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	plugins map[string]*shared // by key
-	trim    *time.Timer
-	closed  bool
 }
-
-// trimming is how often guests are trimmed: an instance that nobody has used for so long,
-// or up to twice, is closed.
-const trimming = time.Minute
 
 // New returns a host. It fails where guests cannot be compiled.
 func New(o Options) (*Host, error) { return newHost(o, abis) }
@@ -72,37 +66,7 @@ func newHost(o Options, abis []abi) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start wasm engine: %w", err)
 	}
-	h := &Host{o: o, engine: engine, abis: abis, plugins: map[string]*shared{}}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.trim = time.AfterFunc(trimming, h.trimAll)
-	return h, nil
-}
-
-// trimAll trims the guests of all plugins, and again after a while.
-func (h *Host) trimAll() {
-	for _, p := range h.all() {
-		p.trim()
-		h.release(p)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.closed {
-		h.trim.Reset(trimming)
-	}
-}
-
-// all returns the plugins that are ready, held once more.
-func (h *Host) all() (list []*shared) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.plugins {
-		if p.isReady() {
-			p.users++
-			list = append(list, p)
-		}
-	}
-	return list
+	return &Host{o: o, engine: engine, abis: abis, plugins: map[string]*shared{}}, nil
 }
 
 // Open returns the plugin for a module's content. It compiles the module if no plugin has
@@ -165,13 +129,7 @@ func (h *Host) release(p *shared) {
 }
 
 // Close ends the host.
-func (h *Host) Close() {
-	h.mu.Lock()
-	h.closed = true
-	h.trim.Stop()
-	h.mu.Unlock()
-	h.engine.Close()
-}
+func (h *Host) Close() { h.engine.Close() }
 
 // Trim has plugins close instances that nobody has used since it was last called, and
 // count those that are left. Whoever has the host calls it now and then.

@@ -166,15 +166,16 @@ func (p *shared) of(ctx context.Context) (guests, func(), error) {
 	}, nil
 }
 
-// trim lets all guests trim that have anything to.
+// trim lets all guests trim.
 func (p *shared) trim() {
 	p.mu.Lock()
-	all := append(slices.Collect(maps.Keys(p.own)), p.guests)
+	all := slices.Collect(maps.Keys(p.own))
 	p.mu.Unlock()
+	if p.guests != nil {
+		all = append(all, p.guests)
+	}
 	for _, g := range all {
-		if t, ok := g.(interface{ Trim() }); ok {
-			t.Trim()
-		}
+		g.Trim()
 	}
 }
 

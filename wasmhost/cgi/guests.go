@@ -90,6 +90,9 @@ func (g *Guests) Handler(_ context.Context, u guest.Use) (exchange.Handler, func
 	return h, func() {}, nil
 }
 
+// Trim has nothing to close: no program waits for work.
+func (g *Guests) Trim() {}
+
 // Close has nothing to end: runs are over when their exchanges are.
 func (g *Guests) Close() {}
 

@@ -2,7 +2,7 @@ package httpwasm
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/httpwasm"
@@ -20,7 +20,7 @@ var _ exchange.Filter = (*filter)(nil)
 
 // Handle implements exchange.Filter.
 func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
-	v, err := f.pool.Get(func() <-chan struct{} { return r.Context().Done() })
+	v, err := f.take(r)
 	if err != nil {
 		return f.bypass(r, next, err)
 	}
@@ -47,6 +47,20 @@ func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.R
 		return next.Handle(r)
 	}
 	return nil, err
+}
+
+// take returns an instance, and counts the waiting for it.
+func (f *filter) take(r *exchange.Request) (*vm.Instance, error) {
+	var began time.Time
+	v, err := f.pool.Get(func() <-chan struct{} {
+		began = time.Now()
+		return r.Context().Done()
+	})
+	if !began.IsZero() {
+		f.plugin.Counters.Waits.Add(1)
+		f.plugin.Counters.Waited.Add(int64(time.Since(began)))
+	}
+	return v, err
 }
 
 // bypass is for a request that gets no instance.
@@ -124,8 +138,8 @@ func (i *instance) call(f *vm.Func, args ...uint64) (uint64, error) {
 	if n := i.vm.Nanos() - nanos; n > 0 {
 		c.Nanos.Add(n)
 	}
-	if t, ok := errors.AsType[*vm.Trap](err); ok {
-		c.Traps[t.Reason].Add(1)
+	if err != nil {
+		i.plugin.Trapped(i.x.r, err)
 	}
 	return v, err
 }

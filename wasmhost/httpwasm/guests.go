@@ -2,6 +2,7 @@ package httpwasm
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -20,20 +21,10 @@ type Guests struct {
 
 // shared is the pool of all uses of one configuration.
 type shared struct {
-	pool   *vm.Pool
-	source source
-	users  int
-	ready  bool         // an instance could be started
-	told   vm.PoolStats // what the plugin's counters know of it
-}
-
-// count brings the plugin's counters up to date.
-func (s *shared) count(c *guest.Counters) {
-	now := s.pool.Stats()
-	c.Instances.Add(int64(now.Live - s.told.Live))
-	c.Waits.Add(now.Waits - s.told.Waits)
-	c.Waited.Add(int64(now.Waited - s.told.Waited))
-	s.told = now
+	pool  *vm.Pool
+	mold  vm.Mold
+	users int
+	ready bool // an instance could be started
 }
 
 // Open returns the guests of a program that Link has accepted. None is started yet: they
@@ -70,8 +61,7 @@ func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error)
 	g.mu.Lock()
 	s := g.shared[key]
 	if s == nil {
-		s = &shared{source: source{plugin: g.plugin, prog: g.prog, config: key}}
-		s.pool = vm.NewPool(vm.PoolOptions{Limits: g.plugin.Limits, New: s.source.make, Fresh: g.plugin.Fresh})
+		s = g.newShared(key)
 		g.shared[key] = s
 	}
 	s.users++
@@ -85,6 +75,22 @@ func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error)
 		}
 	}
 	return &filter{plugin: g.plugin, pool: s.pool}, free, nil
+}
+
+func (g *Guests) newShared(config string) *shared {
+	p := g.plugin
+	s := &shared{mold: vm.Mold{
+		Make: func(of *vm.Image) (*vm.Instance, error) { return start(p, g.prog, config, of) },
+		Warn: func(err error) {
+			p.Log.Warn("each request starts a guest", slog.String("plugin", p.Name), slog.Any("err", err))
+		},
+	}}
+	o := vm.PoolOptions{Limits: p.Limits, Fresh: p.Fresh, New: s.mold.New}
+	if !p.Fresh {
+		o.New = func() (*vm.Instance, error) { return start(p, g.prog, config, nil) }
+	}
+	s.pool = vm.NewPool(o)
+	return s
 }
 
 // try starts a first instance.
@@ -113,20 +119,16 @@ func (g *Guests) free(key string, s *shared) {
 
 func (g *Guests) end(key string, s *shared) {
 	s.pool.Close()
-	s.source.close()
-	s.count(&g.plugin.Counters)
-	g.plugin.Counters.Instances.Add(-int64(s.told.Live)) // that still serve: nobody asks later
+	s.mold.Close()
 	delete(g.shared, key)
 }
 
-// Trim closes instances that have not been used since it was last called, and brings the
-// plugin's counters of instances and waits up to date.
+// Trim closes instances that have not been used since it was last called.
 func (g *Guests) Trim() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range g.shared {
 		s.pool.Trim()
-		s.count(&g.plugin.Counters)
 	}
 }
 

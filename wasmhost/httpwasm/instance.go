@@ -34,25 +34,27 @@ func (i *instance) flush() {
 
 // start makes an instance that is ready for its first request: of an image that has been
 // started before, or else by starting it.
-func start(p *guest.Plugin, prog *vm.Program, config string, from *image) (*vm.Instance, error) {
+func start(p *guest.Plugin, prog *vm.Program, config string, from *vm.Image) (*vm.Instance, error) {
 	i := &instance{plugin: p, config: config}
 	i.voice = voice{plugin: p, most: p.Limits.WithDefaults().Logs}
 	i.out, i.err = vm.NewLines(i.voice.print), vm.NewLines(i.voice.print)
 	if err := i.start(prog, from); err != nil {
 		i.flush()
+		p.Trapped(nil, err)
 		return nil, i.voice.said.Explain(fmt.Errorf("start guest: %w", err))
 	}
 	p.Counters.Started.Add(1)
+	i.vm.CountIn(&p.Counters.Usage)
 	return i.vm, nil
 }
 
-func (i *instance) start(prog *vm.Program, from *image) (err error) {
+func (i *instance) start(prog *vm.Program, from *vm.Image) (err error) {
 	p := i.plugin
 	c := vm.Config{Limits: p.Limits, State: i, Env: p.Env, Files: p.Files, Stdout: i.out, Stderr: i.err}
 	var v *vm.Instance
 	if from != nil {
-		v, err = from.vm.Instantiate(c)
-		i.features = from.features
+		v, err = from.Instantiate(c)
+		i.features = from.State.(*instance).features
 	} else {
 		v, err = prog.Instantiate(c)
 	}

@@ -250,7 +250,8 @@ func TestLimits(t *testing.T) {
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	for _, lenient := range []bool{false, true} {
-		f := probed(t, &guest.Plugin{Open: lenient, Limits: vm.Limits{Instances: 1, Queue: time.Millisecond}}, "")
+		p := &guest.Plugin{Open: lenient, Limits: vm.Limits{Instances: 1, Queue: time.Millisecond}}
+		f := probed(t, p, "")
 		inner := exchange.Chain(exchange.HandlerFunc(plain), f)
 		outer := exchange.Chain(exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
 			res := exchangetest.Do(t, inner, exchangetest.NewRequest("GET", "/"))
@@ -261,6 +262,10 @@ func TestBusy(t *testing.T) {
 		}), f)
 		if res := exchangetest.Do(t, outer, exchangetest.NewRequest("GET", "/")); res.Status != 200 {
 			t.Errorf("open %v: got %d %v, want 200", lenient, res.Status, res.Err)
+		}
+		c := &p.Counters
+		if c.Waits.Load() != 1 || c.Waited.Load() < int64(time.Millisecond) || c.Streams.Load() != 0 {
+			t.Errorf("open %v: %d waits of %d ns, %d streams; want one of 1 ms, and none", lenient, c.Waits.Load(), c.Waited.Load(), c.Streams.Load())
 		}
 	}
 }

@@ -98,11 +98,18 @@ func failed(p *guest.Plugin, r *exchange.Request, err error) error {
 	return err
 }
 
+func (f *filter) take(r *exchange.Request) (*instance, error) {
+	if l := f.use.lone; l != nil {
+		return l.take(r)
+	}
+	return f.guests.take(r)
+}
+
 // begin finds an instance and makes the stream; the instance is held then. Without a
 // stream the error is a guestError, or what waiting ended with.
 func (f *filter) begin(r *exchange.Request) (*stream, error) {
 	for range 3 { // an instance may end between being chosen and being held
-		i, err := f.guests.take(r)
+		i, err := f.take(r)
 		if errors.Is(err, exchange.ErrClientGone) {
 			return nil, err
 		}

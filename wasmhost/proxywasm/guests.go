@@ -48,7 +48,8 @@ type Guests struct {
 // use is a root id with a configuration, however often it is used.
 type use struct {
 	guest.Use
-	refs int // guarded by Guests.setup
+	refs int   // guarded by Guests.setup
+	lone *lone // nil: its streams share instances
 }
 
 // Open starts a first instance of prog, so that what is wrong is known now. The others
@@ -60,6 +61,9 @@ func Open(ctx context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, erro
 	n := p.Limits.Instances
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
+	}
+	if p.Fresh {
+		n = 1 // that serves no streams
 	}
 	g := &Guests{
 		plugin: p, prog: prog, patience: guest.Wait, uses: map[string]*use{}, slots: make([]slot, n),
@@ -129,6 +133,13 @@ func (g *Guests) acquire(u guest.Use) (*use, error) {
 		}
 		return nil, fmt.Errorf("configure: %w", err)
 	}
+	if g.plugin.Fresh {
+		var err error
+		if used.lone, err = newLone(g, used); err != nil {
+			g.forget(used, live)
+			return nil, fmt.Errorf("configure: %w", err)
+		}
+	}
 	g.uses[key] = used
 	if !g.filled { // the others get the use as they start, and nobody waits for that
 		g.filled = true
@@ -145,6 +156,9 @@ func (g *Guests) release(u *use) {
 		return
 	}
 	delete(g.uses, u.Root+"\x00"+string(u.Config))
+	if u.lone != nil {
+		u.lone.close()
+	}
 	g.forget(u, g.live())
 }
 
@@ -171,6 +185,11 @@ func (g *Guests) Close() {
 	g.mu.Unlock()
 	g.setup.Lock() // no instance is being started any longer
 	defer g.setup.Unlock()
+	for _, u := range g.uses {
+		if u.lone != nil {
+			u.lone.close()
+		}
+	}
 	for _, i := range g.live() {
 		g.retire(i)
 	}

@@ -35,16 +35,19 @@ type instance struct {
 	// answers to calls, arguments. It stays readable whatever context is effective.
 	lent lent
 
+	// lone is whose it is if it serves one stream alone; nil: it serves many. Its guest is
+	// that of another instance before and after it.
+	lone   *lone
+	origin *origin // of lone ones
+
 	streams  atomic.Int32 // that it serves
 	retiring atomic.Bool  // it takes no more streams, and is closed after the last
-	counted  bool         // it has started
 	closed   bool         // dead, or closed: nobody enters it again
 	lines    logLines     // what it logged lately
 	calls    calls        // out, under way
 	starting bool         // proxy_on_vm_start is running
 	scratch  []byte
-	size     int // of its memory, and what it had burnt, when last counted
-	spent    int64
+	spent    int64 // fuel, when last counted
 	nanos    int64
 	pairs    []abi.Pair
 	names    map[string]string // header names, and values, that guests have used
@@ -191,24 +194,17 @@ func (i *instance) close() {
 	clear(i.roots)
 	clear(i.later)
 	i.later = i.later[:0]
-	c := &i.plugin.Counters
-	if i.counted {
-		c.Instances.Add(-1)
-	}
 	if i.vm != nil {
 		i.account()
-		c.Memory.Add(-int64(i.size))
-		i.vm.Close()
+		if i.lone == nil {
+			i.vm.Close()
+		}
 	}
 }
 
 // account counts what the guest has used since it was last counted.
 func (i *instance) account() {
 	c := &i.plugin.Counters
-	if size := i.vm.Size(); size != i.size {
-		c.Memory.Add(int64(size - i.size))
-		i.size = size
-	}
 	if spent := i.vm.Spent(); spent != i.spent {
 		c.Fuel.Add(spent - i.spent)
 		i.spent = spent

@@ -72,5 +72,11 @@ func proxyLog(i *instance, a []uint64) abi.Status {
 
 // printed takes what a guest prints, line by line.
 func (i *instance) printed(level slog.Level) *vm.Lines {
-	return vm.NewLines(func(line string) { i.say(level, line) })
+	return vm.NewLines(func(line string) {
+		now := i
+		if i.lone != nil && i.vm != nil {
+			now = i.vm.State.(*instance) // who has the guest now
+		}
+		now.say(level, line)
+	})
 }

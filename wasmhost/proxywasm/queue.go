@@ -84,6 +84,11 @@ func proxyRegisterSharedQueue(i *instance, a []uint64) abi.Status {
 		return abi.InternalFailure
 	}
 	rt := i.effective.root
+	if i.lone != nil { // its root listens elsewhere
+		if q, err := i.plugin.Commons.Resolve("", string(name)); err == nil {
+			return i.put(number, q)
+		}
+	}
 	if rt.bell == nil {
 		rt.bell = &bell{rt: rt}
 		rt.bell.Ready = rt.bell.ring

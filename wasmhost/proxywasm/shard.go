@@ -89,6 +89,10 @@ func (g *Guests) await(r *exchange.Request) (*instance, error) {
 // leave gives back what take gave. The last stream of an instance that takes no more
 // closes it.
 func (g *Guests) leave(i *instance) {
+	if i.lone != nil {
+		i.lone.leave(i)
+		return
+	}
 	if i.streams.Add(-1) == 0 && i.retiring.Load() {
 		i.shut()
 	}

@@ -29,9 +29,8 @@ func (g *Guests) launch() (*instance, error) {
 			return nil, err
 		}
 	}
-	i.counted = true
 	g.plugin.Counters.Started.Add(1)
-	g.plugin.Counters.Instances.Add(1)
+	i.vm.CountIn(&g.plugin.Counters.Usage)
 	i.account()
 	return i, nil
 }
@@ -39,11 +38,7 @@ func (g *Guests) launch() (*instance, error) {
 // start instantiates the module and runs what its toolchain wants run first.
 func (i *instance) start() error {
 	g := i.guests
-	limits := g.plugin.Limits.WithDefaults()
-	in, err := g.prog.Instantiate(vm.Config{
-		Limits: limits, State: i, Env: g.plugin.Env,
-		Stdout: i.printed(slog.LevelInfo), Stderr: i.printed(slog.LevelError), Files: mounts(g.plugin.Files),
-	})
+	in, err := g.prog.Instantiate(i.config())
 	if err != nil {
 		return fmt.Errorf("start instance: %w", err)
 	}
@@ -69,6 +64,16 @@ func (i *instance) start() error {
 		}
 		return nil
 	})
+}
+
+// config is what its guest gets.
+func (i *instance) config() vm.Config {
+	p := i.plugin
+	out, err := i.printed(slog.LevelInfo), i.printed(slog.LevelError)
+	if i.origin != nil {
+		i.origin.out, i.origin.err = out, err
+	}
+	return vm.Config{Limits: p.Limits.WithDefaults(), State: i, Env: p.Env, Stdout: out, Stderr: err, Files: mounts(p.Files)}
 }
 
 func mounts(files []guest.Mount) []vm.Mount {
@@ -152,6 +157,7 @@ func (i *instance) addRoot(u *use) error {
 		rt.delete()
 		return i.explain(err)
 	}
+	i.vm.Started()
 	return nil
 }
 

@@ -23,6 +23,9 @@ func proxySetTickPeriodMilliseconds(i *instance, a []uint64) abi.Status {
 	if i.effective == nil {
 		return abi.InternalFailure
 	}
+	if i.lone != nil {
+		return abi.OK // its root's timer runs elsewhere
+	}
 	rt := i.effective.root
 	t := &rt.ticker
 	t.set++
