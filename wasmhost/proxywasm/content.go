@@ -61,7 +61,7 @@ func (c *content) prepare(held bool) (exchange.Body, error) {
 		c.fresh, c.eof = int(n), true
 	} else if held {
 		c.pause()
-	} else if n < 0 || n > small {
+	} else if n < 0 || n > small || h.header.Has("expect") { // nobody has said yet that it shall come
 		return c.stream(), nil
 	} else {
 		if err := c.whole(int(n)); err != nil {
@@ -79,7 +79,10 @@ func (c *content) prepare(held bool) (exchange.Body, error) {
 		return c.stream(), nil
 	}
 	c.s.passOn(h)
-	if view && !h.changed {
+	switch {
+	case h.trailer.Len() > 0: // for which there is room only behind a body of unknown length
+		return c, nil
+	case view && !h.changed:
 		return nil, nil
 	}
 	return exchange.NewBytes(c.out), nil

@@ -23,14 +23,23 @@ func main() {}
 var contexts = map[uint32]string{}
 
 var (
-	config string // of the root that was configured last
-	paused uint32 // the stream that was called last
-	keep   []byte
+	configs = map[uint32]string{} // of roots
+	roots   = map[uint32]uint32{} // of streams
+	config  string                // of the root that was configured last
+	paused  uint32                // the stream that was called last
+	keep    []byte
 )
 
 // run does what the script says for a phase, and returns what the callback is to.
 func run(phase string, ctx uint32, otherwise uint32) uint32 {
 	script, result := contexts[ctx], otherwise
+	if script == "" {
+		root := ctx
+		if parent := roots[ctx]; parent != 0 {
+			root = parent
+		}
+		script = configs[root]
+	}
 	if script == "" {
 		script = config
 	}
@@ -98,7 +107,7 @@ func version() {}
 
 //go:wasmexport proxy_on_context_create
 func contextCreate(ctx, parent uint32) {
-	contexts[ctx] = ""
+	contexts[ctx], roots[ctx] = "", parent
 	say(fmt.Sprintf("create %d %d", ctx, parent))
 	run("create", ctx, 0)
 }
@@ -117,6 +126,7 @@ func configure(ctx, n uint32) uint32 {
 	known(ctx)
 	if n > 0 {
 		config = buffer(7)
+		configs[ctx] = config
 	}
 	return run("configure", ctx, 1)
 }
@@ -198,6 +208,8 @@ func remove(ctx uint32) {
 	say("delete")
 	run("delete", ctx, 0)
 	delete(contexts, ctx)
+	delete(configs, ctx)
+	delete(roots, ctx)
 }
 
 //go:wasmexport proxy_on_http_call_response
