@@ -3,6 +3,7 @@ package meter_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -259,6 +260,13 @@ func TestNames(t *testing.T) {
 	_, err = m.ExportedFunction("f0").Call(t.Context())
 	if err == nil || !strings.Contains(err.Error(), ".inner()\n\t.outer()") {
 		t.Errorf("got %v, want a trace of inner and outer", err)
+	}
+	g.names[1] = strings.Repeat("\u00fc", 1<<20) // in a trace for each failure
+	if m, err = newWorld(t, true).load(t.Context(), g.encode(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = m.ExportedFunction("f0").Call(t.Context()); err == nil || len(err.Error()) > 2000 {
+		t.Errorf("got an error of %d bytes, want a short one", len(fmt.Sprint(err)))
 	}
 }
 
