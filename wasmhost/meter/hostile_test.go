@@ -24,6 +24,26 @@ func tree(depth int) guest {
 	return g
 }
 
+// treeOf is a tree whose functions are code with the next one's number in it.
+func treeOf(depth int, code string) guest {
+	g := guest{types: []string{unit}}
+	for i := range depth {
+		g.funcs = append(g.funcs, fn{body: fmt.Sprintf(code, rune(i+1)), locals: noLocal})
+	}
+	g.funcs = append(g.funcs, fn{locals: noLocal})
+	return g
+}
+
+// indirectTree is a tree whose functions find the next one in a table.
+func indirectTree(depth int) guest {
+	g := treeOf(depth, "\x41%[1]c\x11\x00\x00\x41%[1]c\x11\x00\x00")
+	g.tables = []string{"\x70\x00" + string(rune(depth+1))}
+	for i := range g.funcs {
+		g.elem = append(g.elem, byte(i))
+	}
+	return g
+}
+
 // Whatever runs without end comes to yield, and soon.
 func TestEndless(t *testing.T) {
 	t.Parallel()
@@ -45,6 +65,23 @@ func TestEndless(t *testing.T) {
 			{0, noLocal, "\x03\x40\x10\x01\x0c\x00\x0b"}, {0, noLocal, ""},
 		}}},
 		{"tree of calls", tree(33)},
+		{"tree of indirect calls", indirectTree(33)},
+		{"tree of calls behind branches", treeOf(33, "\x02\x40\x41\x00\x0d\x00\x0b\x10%[1]c\x02\x40\x41\x00\x0d\x00\x0b\x10%[1]c")},
+		{"tree of calls in arms", treeOf(33, "\x41\x01\x04\x40\x10%[1]c\x10%[1]c\x05\x00\x0b")},
+		{"tree of calls in other arms", treeOf(33, "\x41\x00\x04\x40\x00\x05\x10%[1]c\x10%[1]c\x0b")},
+		{"tree of calls behind a return", treeOf(33, "\x41\x00\x04\x40\x0f\x0b\x10%[1]c\x10%[1]c")},
+		{"tree of calls by itself", guest{types: []string{unit, "\x60\x01\x7f\x00"}, funcs: []fn{
+			{0, noLocal, "\x41\x3c\x10\x01"},
+			{1, noLocal, "\x20\x00\x45\x04\x40\x0f\x0b\x20\x00\x41\x01\x6b\x10\x01\x20\x00\x41\x01\x6b\x10\x01"},
+		}}},
+		{"tree of calls by each other", guest{types: []string{unit, "\x60\x01\x7f\x00"}, funcs: []fn{
+			{0, noLocal, "\x41\x3c\x10\x01"},
+			{1, noLocal, "\x20\x00\x04\x40\x20\x00\x41\x01\x6b\x10\x02\x20\x00\x41\x01\x6b\x10\x02\x0b"},
+			{1, noLocal, "\x02\x40\x20\x00\x45\x0d\x00\x20\x00\x41\x01\x6b\x10\x01\x20\x00\x41\x01\x6b\x10\x01\x0b"},
+		}}},
+		{"loop around a leaf that loops", guest{types: []string{unit}, funcs: []fn{
+			{0, noLocal, "\x03\x40\x10\x01\x41\x01\x0d\x00\x0b"}, {0, noLocal, "\x03\x40\x0b"},
+		}}},
 		{"fill", guest{types: []string{unit}, memory: "\x00\x80\x08", funcs: []fn{
 			{0, noLocal, "\x03\x40\x41\x00\x41\x00\x41\x80\x80\x80\x20\xfc\x0b\x00\x0c\x00\x0b"},
 		}}},

@@ -68,17 +68,19 @@ func (i *Instance) Started() { i.initial = max(i.initial, len(i.memory)) }
 func startWall(l Limits) time.Duration { return max(l.Wall, 4*l.Start) }
 
 func (i *Instance) outer(f *Func, allowed int64, wall time.Duration, args []uint64) (v uint64, spent int64, err error) {
-	if i.trap != nil {
-		return 0, 0, i.trap
-	}
 	if f.of != i {
 		return 0, 0, &Trap{Func: f.name, Reason: Broken, Err: errForeign}
 	}
-	if cause := i.cause.Load(); cause != nil {
-		return 0, 0, i.failed(f.name, &Trap{Reason: Ended, Err: *cause})
-	}
+	// Before this, who closes it may be at its fields.
 	if !i.state.CompareAndSwap(idle, inside) {
 		return 0, 0, &Trap{Func: f.name, Reason: Ended, Err: errClosed}
+	}
+	if cause := i.cause.Load(); cause != nil && i.trap == nil {
+		i.failed(f.name, &Trap{Reason: Ended, Err: *cause})
+	}
+	if t := i.trap; t != nil {
+		i.exit()
+		return 0, 0, t
 	}
 	i.enter(allowed, wall)
 	var begin time.Time

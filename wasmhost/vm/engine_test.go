@@ -85,7 +85,7 @@ func TestEngine_RefusesWhatIsNoModule(t *testing.T) {
 		code []byte
 		want string
 	}{
-		{"nothing", nil, "not a WebAssembly module"},
+		{"nothing", nil, "it is empty"},
 		{"text", []byte("(module)"), "not a WebAssembly module"},
 		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "component"},
 		{"half", good[:len(good)/2], ""},
