@@ -24,7 +24,7 @@ var wasiTypes = map[string]string{
 	"path_symlink": "iiiii", "path_link": "iiiiiii", "path_rename": "iiiiii", "path_readlink": "iiiiii",
 	"path_filestat_get": "iiiii", "path_filestat_set_times": "iiiiIIi", "fd_filestat_set_size": "iI",
 	"fd_prestat_get": "ii", "fd_seek": "iIii", "fd_filestat_get": "ii", "fd_sync": "i", "fd_pwrite": "iiiIi",
-	"fd_pread": "iiiIi", "environ_sizes_get": "ii", "args_sizes_get": "ii", "sock_accept": "iii",
+	"fd_pread": "iiiIi", "environ_sizes_get": "ii", "environ_get": "ii", "args_sizes_get": "ii", "sock_accept": "iii",
 }
 
 func newWASI(t *testing.T, e *vm.Engine, c vm.Config) *wasi {

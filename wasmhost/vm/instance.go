@@ -24,7 +24,7 @@ type Config struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Args           []string
-	Env            [][2]string // names and values
+	Env            [][2]string // names and values; the instance keeps it
 	Files          []Mount     // directories that it sees; none else
 }
 
@@ -46,6 +46,7 @@ type Instance struct {
 	initial int      // bytes of memory after it was started
 	starved bool     // it was refused more memory
 	roots   []*rootFS
+	env     [][2]string
 	ctx     *callContext
 	args    [maxArgs]uint64
 	current *Func // that runs
@@ -160,9 +161,10 @@ func (i *Instance) configure(c Config) (wazero.ModuleConfig, error) {
 	if c.Args != nil {
 		mc = mc.WithArgs(c.Args...)
 	}
-	for _, e := range c.Env {
-		mc = mc.WithEnv(e[0], e[1])
+	if err := checkEnviron(c.Env); err != nil {
+		return nil, err
 	}
+	i.env = c.Env
 	if len(c.Files) > 0 {
 		fs, err := i.mount(c.Files)
 		if err != nil {

@@ -63,6 +63,7 @@ func (p *Program) link(ctx context.Context, link *Link) error {
 		}
 		b := p.runtime.NewHostModuleBuilder(name)
 		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+		exportEnviron(b)
 		if err := add(experimental.WithFunctionListenerFactory(ctx, tolls{}), b, name); err != nil {
 			return err
 		}
