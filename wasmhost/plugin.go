@@ -78,7 +78,7 @@ func (p *shared) start(ctx context.Context, code []byte, s Settings) error {
 	}
 	own := *link
 	own.Interpret = s.Interpret
-	program, err := p.host.engine.Load(ctx, code, &own)
+	program, err := p.load(ctx, code, s.Name, &own)
 	if err != nil {
 		return err
 	}
@@ -95,6 +95,21 @@ func (p *shared) start(ctx context.Context, code []byte, s Settings) error {
 		p.guests = first
 	}
 	return nil
+}
+
+// long is after how much time somebody may wonder why nothing happens.
+const long = time.Second
+
+// load compiles the module, and says so where that takes long.
+func (p *shared) load(ctx context.Context, code []byte, name string, link *vm.Link) (*vm.Program, error) {
+	began := time.Now()
+	log := p.host.o.Log.With("plugin", name)
+	patience := time.AfterFunc(long, func() { log.Info("compiling", "bytes", len(code)) })
+	program, err := p.host.engine.Load(ctx, code, link)
+	if !patience.Stop() && err == nil {
+		log.Info("compiled", "took", time.Since(began).Round(time.Millisecond))
+	}
+	return program, err
 }
 
 // plugin returns what guests are given by settings.

@@ -48,7 +48,11 @@ func (cmd *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: slog.LevelWarn, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
+	level := slog.LevelWarn
+	if cmd.CGI {
+		level = slog.LevelInfo // what programs print is for whoever tries them
+	}
+	log := slog.New(tint.NewTextHandler(a.stderr, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !a.colour}))
 	p, err := start(log, c, load)
 	if err != nil {
 		return plain(err)

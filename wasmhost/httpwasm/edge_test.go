@@ -104,8 +104,8 @@ func TestHandler(t *testing.T) {
 	if res := exchangetest.Do(t, h, r); res.Status != 201 || string(res.Body) != "made" || res.Header.Get("x-asked") != "[abc]1;" || r.Record.Plugin != "test" {
 		t.Errorf("got %d %q %q, plugin %q", res.Status, res.Body, res.Header.Get("x-asked"), r.Record.Plugin)
 	}
-	if res := exchangetest.Do(t, h, exchangetest.NewRequest("GET", "/", tell("next|1", "status")...)); res.Status != 404 {
-		t.Errorf("with nobody behind: got %d %v, want 404", res.Status, res.Err)
+	if res := exchangetest.Do(t, h, exchangetest.NewRequest("GET", "/", tell("next|1", "status")...)); res.Status != 404 || !strings.Contains(fmt.Sprint(res.Err), "nothing is behind it") {
+		t.Errorf("with nobody behind: got %d %v, want 404, and why", res.Status, res.Err)
 	}
 	exchangetest.TestHandler(t, h, exchangetest.Ask{Method: "POST", Target: "/", Options: tell("next|0;read|0|3;write|1|made", "", exchangetest.Body("abc"))},
 		exchangetest.Ask{Method: "HEAD", Target: "/", Options: tell("next|0;write|1|made;set|3|x|y", "")}, exchangetest.Ask{Method: "GET", Target: "/"})

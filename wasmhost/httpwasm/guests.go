@@ -51,10 +51,8 @@ func (g *Guests) Handler(ctx context.Context, u guest.Use) (exchange.Handler, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	return exchange.Chain(exchange.HandlerFunc(notFound), f), free, nil
+	return exchange.Chain(exchange.HandlerFunc(guest.Unanswered), f), free, nil
 }
-
-func notFound(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound }
 
 func (g *Guests) open(ctx context.Context, u guest.Use) (*filter, func(), error) {
 	key := string(u.Config)

@@ -95,11 +95,8 @@ func (g *Guests) Handler(ctx context.Context, u guest.Use) (exchange.Handler, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	return exchange.Chain(exchange.HandlerFunc(unanswered), f), release, nil
+	return exchange.Chain(exchange.HandlerFunc(guest.Unanswered), f), release, nil
 }
-
-// unanswered stands behind a guest that is to answer itself.
-func unanswered(*exchange.Request) (*exchange.Response, error) { return nil, exchange.ErrNotFound }
 
 // acquire gives every instance a root for u, unless it is in use already.
 func (g *Guests) acquire(u guest.Use) (*use, error) {

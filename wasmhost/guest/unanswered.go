@@ -1,0 +1,17 @@
+package guest
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/weirproxy/weir/edge/exchange"
+)
+
+var errUnanswered = &exchange.Error{
+	Fault: exchange.Client, Status: http.StatusNotFound,
+	Err: errors.New("the module let the request pass, and nothing is behind it; a filter belongs under filters:"),
+}
+
+// Unanswered is what is behind a module that is to answer: nothing. To clients that is
+// 404, as what a site does not have.
+func Unanswered(*exchange.Request) (*exchange.Response, error) { return nil, errUnanswered }
