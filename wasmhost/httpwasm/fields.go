@@ -29,7 +29,9 @@ func (i *instance) fields(what string, kind uint64) *exchange.Header {
 			h = &x.resp.Header
 		}
 	case abi.RequestTrailers:
-		h = x.asked.trailer
+		if h = x.asked.trailer; x.after && !x.asked.ended && x.asked.length != 0 {
+			h = &x.none // somebody may be reading the body still, and write there
+		}
 	case abi.ResponseTrailers:
 		h = x.answer.trailer
 	default:

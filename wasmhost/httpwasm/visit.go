@@ -28,6 +28,7 @@ type visit struct {
 
 	asked, answer content
 	own           exchange.Header // trailers of the guest's response
+	none          exchange.Header // of what cannot be looked at now; always empty
 	copy          *copied         // of the request's body, for handle_response
 
 	// changed says that the exchange is not what it was: there is no going on as if

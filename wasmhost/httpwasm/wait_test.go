@@ -3,6 +3,7 @@ package httpwasm_test
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,4 +83,38 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, tunnel closed %v; want %d", tt.answer, resp, err, u.closed, tt.status)
 		}
 	}
+}
+
+// upload is a body that ends with a trailer when it is told to.
+type upload struct {
+	r   *exchange.Request
+	end chan struct{}
+}
+
+func (u *upload) Read([]byte) (int, error) {
+	<-u.end
+	u.r.Trailer.Append("x-sum", "7")
+	return 0, io.EOF
+}
+
+// TestTrailersOfAnUpload: an upstream may answer while the request still comes, on a
+// goroutine of its own; its trailers are nobody's then. The race detector looks on.
+func TestTrailersOfAnUpload(t *testing.T) {
+	t.Parallel()
+	f := probed(t, &guest.Plugin{}, "")
+	u := &upload{end: make(chan struct{})}
+	r := exchangetest.NewRequest("POST", "/", tell("", strings.Repeat("values|2|x-sum;names|2;", 50), func(r *exchange.Request) {
+		r.Body = exchange.NewBody(u, -1, nil)
+	})...)
+	u.r = r
+	read := make(chan struct{})
+	res := exchangetest.Do(t, exchange.Chain(exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+		go func() { io.Copy(io.Discard, r.Body); close(read) }()
+		close(u.end)
+		return plain(r)
+	}), f), r)
+	if res.Status != 200 || strings.Contains(res.Header.Get("x-answered"), "7;") {
+		t.Errorf("got %d %q, want no trailer", res.Status, res.Header.Get("x-answered"))
+	}
+	<-read
 }
