@@ -13,7 +13,6 @@ type opening struct {
 	c      *config.Plugin
 	code   []byte
 	plugin *wasmhost.Plugin
-	said   []string // by it, meanwhile
 	err    error
 }
 
@@ -48,7 +47,7 @@ func (b *builder) openPlugins() {
 	b.openAll(host, all)
 	for _, o := range all {
 		if o.err != nil {
-			b.failPlugin(o.c.Pos, o.c, o.err, o.said)
+			b.failPlugin(o.c.Pos, o.c, o.err)
 			continue
 		}
 		b.plugins.open[pluginKey(o.c)] = o.plugin
@@ -63,9 +62,7 @@ func (b *builder) openAll(host *wasmhost.Host, all []*opening) {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			o.said = b.world.plugins.said.to(pluginName(o.c), func() {
-				o.plugin, o.err = host.Open(b.ctx, o.code, settingsOfPlugin(o.c))
-			})
+			o.plugin, o.err = host.Open(b.ctx, o.code, settingsOfPlugin(o.c))
 		})
 	}
 	wg.Wait()

@@ -77,12 +77,9 @@ func use[T any](b *builder, u *config.PluginUse, made map[string]T, of func(*was
 	if p == nil {
 		return none
 	}
-	var one T
-	var back func()
-	var err error
-	said := b.world.plugins.said.to(pluginName(c), func() { one, back, err = of(p, b.ctx, want) })
+	one, back, err := of(p, b.ctx, want)
 	if err != nil {
-		b.failPlugin(cmp.Or(u.Plugin.Config.Pos, u.Pos), c, err, said)
+		b.failPlugin(cmp.Or(u.Plugin.Config.Pos, u.Pos), c, err)
 		made[key] = none
 		return none
 	}
@@ -125,12 +122,8 @@ func (p *builtPlugins) giveBack() {
 	}
 }
 
-func (b *builder) failPlugin(at config.Pos, c *config.Plugin, err error, said []string) {
-	hint := hintFor(err)
-	if len(said) > 0 {
-		hint = strings.TrimPrefix(hint+"; the guest said: "+strings.Join(said, "; "), "; ")
-	}
-	b.failWith(at, c.Wasm+": "+err.Error(), hint)
+func (b *builder) failPlugin(at config.Pos, c *config.Plugin, err error) {
+	b.failWith(at, c.Wasm+": "+err.Error(), hintFor(err))
 }
 
 // code reads the module of a plugin, once for all that have the same.

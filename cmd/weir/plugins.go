@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,7 +23,6 @@ type plugins struct {
 	mu      sync.Mutex
 	host    *wasmhost.Host
 	callees map[string][]*upstream.Pool // by what guests call them, that of the last build last
-	said    overheard
 
 	retiring sync.Mutex                 // held while plugins are closed
 	retired  map[string]*guest.Counters // of those, by name
@@ -44,7 +40,7 @@ func (w *world) openHost() (*wasmhost.Host, error) {
 	if p.host != nil {
 		return p.host, nil
 	}
-	o := wasmhost.Options{Log: slog.New(p.said.listen(w.log.Handler())), CacheDir: w.compileCache(), Upstream: w.callee}
+	o := wasmhost.Options{Log: w.log, CacheDir: w.compileCache(), Upstream: w.callee}
 	host, err := wasmhost.New(o)
 	if err != nil && o.CacheDir != "" {
 		w.log.Warn(notKept, "err", err)
@@ -199,104 +195,4 @@ func (p *plugins) close() {
 	case <-closed:
 	case <-time.After(lastWait):
 	}
-}
-
-// overheard keeps what plugins log while they are opened, for the error that says why
-// that failed. The zero overheard listens to nothing.
-type overheard struct {
-	mu    sync.Mutex
-	lines map[string][]string // by the name of the plugin; absent: nobody listens
-}
-
-// fewLines are the last of a guest's lines, which say why it gave up.
-const fewLines = 5
-
-// to has f's plugin listened to while it runs, and returns what that said.
-func (o *overheard) to(name string, f func()) []string {
-	o.mu.Lock()
-	if o.lines == nil {
-		o.lines = map[string][]string{}
-	}
-	o.lines[name] = nil
-	o.mu.Unlock()
-	f()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	said := o.lines[name]
-	delete(o.lines, name)
-	return said
-}
-
-func (o *overheard) listen(next slog.Handler) slog.Handler { return listener{Handler: next, o: o} }
-
-// listener is a handler of logs that is overheard.
-type listener struct {
-	slog.Handler
-	o      *overheard
-	plugin string // of the attributes that were set before
-}
-
-// Enabled takes what is overheard at any level that a person would be shown.
-func (l listener) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo && l.o.open() || l.Handler.Enabled(ctx, level)
-}
-
-func (o *overheard) open() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.lines) > 0
-}
-
-// Handle implements slog.Handler.
-func (l listener) Handle(ctx context.Context, r slog.Record) error {
-	l.o.hear(l.plugin, &r)
-	if !l.Handler.Enabled(ctx, r.Level) {
-		return nil
-	}
-	return l.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (l listener) WithAttrs(attrs []slog.Attr) slog.Handler {
-	for _, a := range attrs {
-		if a.Key == "plugin" {
-			l.plugin = a.Value.String()
-		}
-	}
-	l.Handler = l.Handler.WithAttrs(attrs)
-	return l
-}
-
-// WithGroup implements slog.Handler.
-func (l listener) WithGroup(name string) slog.Handler {
-	l.Handler = l.Handler.WithGroup(name)
-	return l
-}
-
-func (o *overheard) hear(plugin string, r *slog.Record) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.lines) == 0 || r.Level < slog.LevelInfo {
-		return
-	}
-	var line strings.Builder
-	line.WriteString(r.Message)
-	died := false // the error itself says that
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "plugin" {
-			plugin = a.Value.String()
-		} else {
-			fmt.Fprintf(&line, " %s=%v", a.Key, a.Value)
-		}
-		died = died || a.Key == "stack"
-		return true
-	})
-	said, heard := o.lines[plugin]
-	if !heard || died {
-		return
-	}
-	if said = append(said, line.String()); len(said) > fewLines {
-		said = said[1:]
-	}
-	o.lines[plugin] = said
 }
