@@ -57,6 +57,7 @@ func (w *world) buildUntil(ctx context.Context, c *config.Config) (*edge.Snapsho
 		w.data, _ = dataDir(c) // whoever cannot do without it says so
 	}
 	b.openPlugins()
+	w.modules = b.plugins.read
 	snap := b.snapshot()
 	if ctx.Err() != nil {
 		b.fail(config.Pos{File: c.File}, config.Pos{}, context.Cause(ctx))

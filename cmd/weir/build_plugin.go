@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ import (
 // given back together, the things before the plugins.
 type builtPlugins struct {
 	code     map[string]module           // by path
+	read     map[string]fs.FileInfo      // of those, what was read
 	open     map[string]*wasmhost.Plugin // by name and settings; nil: it failed
 	filters  map[string]exchange.Filter  // by plugin, root id and configuration
 	handlers map[string]exchange.Handler
@@ -34,7 +36,7 @@ type builtPlugins struct {
 
 func newBuiltPlugins() builtPlugins {
 	return builtPlugins{
-		code: map[string]module{}, open: map[string]*wasmhost.Plugin{}, called: map[string]bool{},
+		code: map[string]module{}, read: map[string]fs.FileInfo{}, open: map[string]*wasmhost.Plugin{}, called: map[string]bool{},
 		filters: map[string]exchange.Filter{}, handlers: map[string]exchange.Handler{},
 	}
 }
@@ -130,6 +132,9 @@ func (b *builder) failPlugin(at config.Pos, c *config.Plugin, err error) {
 func (b *builder) code(c *config.Plugin) ([]byte, error) {
 	m, ok := b.plugins.code[c.Wasm]
 	if !ok {
+		if info, err := os.Stat(c.Wasm); err == nil {
+			b.plugins.read[c.Wasm] = info // before it is read: what changes by then is seen as changed
+		}
 		m.code, m.err = readModule(c.Wasm)
 		b.plugins.code[c.Wasm] = m
 	}

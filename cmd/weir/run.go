@@ -65,7 +65,7 @@ func (cmd *runCmd) Run(a *app) error {
 
 // watches has w watch the modules that configurations use, from now on.
 func (p *process) watches(w *watcher) {
-	p.applied = func(c *config.Config) { w.also(wasmFiles(c)) }
+	p.applied = func(c *config.Config) { w.also(wasmFiles(c), p.world.modules) }
 	p.applied(p.conf.Load())
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,9 +19,11 @@ type watcher struct {
 	done    chan struct{}
 }
 
-// list has the files to watch. watching is closed when they are.
+// list has the files to watch, and what some of them were when they were read. watching is
+// closed when they are.
 type list struct {
 	files    []string
+	read     map[string]fs.FileInfo
 	watching chan struct{}
 }
 
@@ -41,9 +45,10 @@ func watch(path string, log *slog.Logger) (*watcher, error) {
 	return w, nil
 }
 
-// also has these files watched beside the first one, and no others any longer.
-func (w *watcher) also(files []string) {
-	l := list{files, make(chan struct{})}
+// also has these files watched beside the first one, and no others any longer. One that is
+// not what was read is changed.
+func (w *watcher) also(files []string, read map[string]fs.FileInfo) {
+	l := list{files, read, make(chan struct{})}
 	select {
 	case w.lists <- l:
 		<-l.watching
@@ -67,6 +72,9 @@ func (w *watcher) run(first string, log *slog.Logger) {
 			}
 		case l := <-w.lists:
 			seen = w.look(seen, append(l.files, first), log)
+			if l.outdated() {
+				quiet.Reset(settle)
+			}
 			close(l.watching)
 		case err, ok := <-w.notify.Errors:
 			if !ok {
@@ -80,6 +88,18 @@ func (w *watcher) run(first string, log *slog.Logger) {
 			}
 		}
 	}
+}
+
+// outdated tells whether one of the files has changed since it was read, which nobody
+// watched.
+func (l *list) outdated() bool {
+	for path, then := range l.read {
+		now, err := os.Stat(path)
+		if err != nil || !os.SameFile(now, then) || now.Size() != then.Size() || !now.ModTime().Equal(then.ModTime()) {
+			return true
+		}
+	}
+	return false
 }
 
 // watched are files and where their links lead.

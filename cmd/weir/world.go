@@ -39,8 +39,9 @@ type world struct {
 	told *told
 
 	redirects map[string]exchange.Handler
-	builds    int    // so far
-	data      string // the data directory of the first configuration; "" if it has none
+	builds    int                    // so far
+	data      string                 // the data directory of the first configuration; "" if it has none
+	modules   map[string]fs.FileInfo // of the last build, as they were read
 
 	mu          sync.Mutex // guards what follows
 	compressors map[string]*sharedCompressor
