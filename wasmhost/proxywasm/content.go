@@ -374,7 +374,7 @@ func (c *content) Close() error {
 // end has nothing read any longer.
 func (c *content) end() {
 	if c.err == nil {
-		c.err = io.EOF
+		c.err = io.ErrClosedPipe // what is left unread was not its end
 	}
 	c.out = nil
 }

@@ -29,6 +29,7 @@ var (
 
 	errPseudoField = errors.New("unknown pseudo field")
 	errStatus      = errors.New(":status is none of a final response")
+	errPath        = errors.New(":path is * with a method that cannot ask for that")
 	errMethod      = errors.New(":method is not one that can be asked")
 	errScheme      = errors.New(":scheme is neither http nor https")
 )

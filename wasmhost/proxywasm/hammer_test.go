@@ -2,6 +2,7 @@ package proxywasm
 
 import (
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,5 +60,62 @@ func TestShard_UnderManyStreams(t *testing.T) {
 	b.Close()
 	if n := b.plugin.Counters.Instances.Load(); n != 0 {
 		t.Errorf("%d instances are left", n)
+	}
+}
+
+// Streams of two instances in all phases at once: paused and let go on by answers to
+// calls, held, answered, cut, refused. Each hears of its own alone.
+func TestShard_UnderPausedStreams(t *testing.T) {
+	t.Parallel()
+	b := open(t, "http_call_response buffer 4", calling(answering(200, "ok")), holding, func(p *guest.Plugin) {
+		p.Limits.Instances, p.Limits.Calls = 2, 100
+	})
+	const call = " call backend :method=GET,:path=/,:authority=a|"
+	scripts := []struct {
+		text   string
+		status int
+		body   string
+	}{
+		{"request_headers return 1|request_body return 1|request_body_end return 0", 200, "one,two,three"},
+		{"request_body return 1|request_body_end set_buffer 0 0 0x7fffffff new|request_body_end return 0", 200, "new"},
+		{"request_body" + call + "response_body set_buffer 1 0x7fffffff 0 !", 200, "one,two,three!"},
+		{"request_body_end" + call + "response_headers reply 403 no", 403, "no"},
+		{"request_headers return 1|request_body return 1|request_body_end reply 401 who", 401, "who"},
+		{"request_headers set_property mine 1|request_body return 1|request_body_end return 0|log property mine", 200, "one,two,three"},
+	}
+	var wg sync.WaitGroup
+	for k := range 6 {
+		wg.Go(func() {
+			for n := range 30 {
+				s := scripts[(k+n)%len(scripts)]
+				p := newPipe()
+				end := make(chan struct{})
+				go func() {
+					for _, piece := range []string{"one,", "two,", "three"} {
+						select {
+						case p.pieces <- piece:
+						case <-end:
+							return
+						}
+					}
+					close(p.pieces)
+				}()
+				got := b.do(echo, "POST", "/", p.body(), script(s.text))
+				close(end)
+				if body := string(got.Body); got.Status != s.status || body != s.body && !(strings.HasSuffix(s.body, "!") && strings.ReplaceAll(body, "!", "") == "one,two,three") {
+					t.Errorf("%s: got %d %q %v, want %d %q", s.text, got.Status, body, got.Err, s.status, s.body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, i := range b.live() {
+		i.hold()
+		for _, c := range i.contexts {
+			if c.stream != nil {
+				t.Errorf("stream %d is left", c.id)
+			}
+		}
+		i.drop()
 	}
 }

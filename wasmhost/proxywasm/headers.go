@@ -233,6 +233,9 @@ func (m *fieldMap) setPseudo(name, value string) error {
 		}
 		s.r.Method = value
 	case ":path":
+		if value == "*" && s.r.Method != "OPTIONS" { // RFC 9112 §3.2.4
+			return errPath
+		}
 		return s.r.SetTarget(value)
 	case ":authority", "host":
 		err := s.r.SetAuthority(value)

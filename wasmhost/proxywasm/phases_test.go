@@ -392,6 +392,47 @@ func TestCut_HeadsHaveGoneOn(t *testing.T) {
 	}
 }
 
+func TestPath_IsAnAsteriskForOptionsAlone(t *testing.T) {
+	t.Parallel()
+	b := open(t, "request_headers replace 0 :path *")
+	for method, want := range map[string]string{"GET": "/a", "OPTIONS": "*"} {
+		b.do(func(r *exchange.Request) (*exchange.Response, error) {
+			if r.Target != want {
+				t.Errorf("%s: the handler saw %s, want %s", method, r.Target, want)
+			}
+			return hello(r)
+		}, method, "/a")
+	}
+}
+
+func TestContent_IsNotWholeOnceClosed(t *testing.T) {
+	t.Parallel()
+	b := open(t, "")
+	r := exchangetest.NewRequest("GET", "/")
+	resp, err := b.Handle(r, exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+		resp := r.NewResponse(200)
+		resp.Body = exchange.NewBody(strings.NewReader("content"), -1, nil)
+		return resp, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := resp.Body
+	for range 2 {
+		if err := body.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	r.End()
+	if n, err := body.Read(make([]byte, 9)); n != 0 || err == nil || err == io.EOF {
+		t.Errorf("read after its end: %d bytes, %v; want an error that is no end", n, err)
+	}
+	body.(exchange.Interrupter).Interrupt(exchange.ErrClientGone) // belongs to nobody any longer
+	if got := b.do(hello, "GET", "/", script("request_headers return 0")); got.Status != 200 {
+		t.Errorf("the next: got %d %v", got.Status, got.Err)
+	}
+}
+
 func TestVMStart_Refusal(t *testing.T) {
 	t.Parallel()
 	prog, err := probe()
