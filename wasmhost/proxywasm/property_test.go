@@ -229,3 +229,30 @@ func FuzzProperty(f *testing.F) {
 		}
 	})
 }
+
+func TestProperty_CodeOfWhatWasSentIsKnownAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := propertyStream()
+	if got, ok := get(&s.guestContext, "response|code"); ok {
+		t.Errorf("before there is a response: %q", got)
+	}
+	s.finished, s.r.Record.Status = true, 502 // an error page's: no response came by the guest
+	if got, ok := get(&s.guestContext, "response|code"); !ok || got != numberOf(502) {
+		t.Errorf("at the end: %q, %t, want 502", got, ok)
+	}
+}
+
+func TestProperty_OfWhatOthersWriteIsNotRead(t *testing.T) {
+	t.Parallel()
+	s := propertyStream()
+	s.r.Record.Upstream = "10.0.0.1:9000"
+	s.in.sent, s.in.stage = true, inBody // which may be on another goroutine than the call
+	for _, path := range []string{"upstream|address", "upstream|request_attempt_count", "response|trailers|x"} {
+		if got, ok := get(&s.guestContext, path); ok {
+			t.Errorf("%s = %q while it is being written", path, got)
+		}
+	}
+	if _, ok := get(&s.guestContext, "request|path"); !ok {
+		t.Error("request.path is not to be had")
+	}
+}
