@@ -40,6 +40,7 @@ type inspection struct {
 	Imports   []externalJSON `json:"imports"`
 	Exports   []externalJSON `json:"exports"`
 	Metered   int            `json:"metered_size,omitempty"` // with what counts fuel
+	Hides     string         `json:"no_image,omitempty"`     // what keeps instances from being frozen
 	Compile   float64        `json:"compile,omitempty"`
 	Start     float64        `json:"start,omitempty"`
 	Fuel      int64          `json:"start_fuel,omitempty"`
@@ -132,11 +133,11 @@ func typeOf(k wasm.Kind, t wasm.FuncType) string {
 
 // try compiles and starts the module, without a cache and with nothing granted.
 func (i *inspection) try(code []byte, use guest.Use) error {
-	metered, err := meter.Rewrite(code)
+	metered, err := meter.Examine(code)
 	if err != nil {
 		return err
 	}
-	i.Metered = len(metered)
+	i.Metered, i.Hides = len(metered.Code), metered.Hides
 	host, err := wasmhost.New(wasmhost.Options{})
 	if err != nil {
 		return err
@@ -223,6 +224,13 @@ func (i *inspection) print(out io.Writer) {
 		if i.Refused == "" {
 			line("starts", "in %s", rounded(time.Duration(i.Start*1e9)))
 		}
+	}
+	switch {
+	case i.ABI == "" || i.ABI == "cgi": // it is started for each request
+	case i.Hides != "":
+		line("isolation", "of requests by starting an instance for each: it uses %s", i.Hides)
+	default:
+		line("isolation", "of requests by resetting instances")
 	}
 	if len(i.Features) > 0 {
 		line("features", "%s", strings.Join(i.Features, ", "))
