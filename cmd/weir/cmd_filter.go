@@ -41,7 +41,9 @@ type filterRunCmd struct {
 
 // Help is what `weir filter run --help` adds.
 func (*filterRunCmd) Help() string {
-	return `  weir filter run filter.wasm --to 9000
+	return `What the guest logs and prints is shown, and why it fails. See PLUGINS for how to build one.
+
+  weir filter run filter.wasm --to 9000
   weir filter run filter.wasm --to https://example.com --config '{"header": "x-a"}'
   weir filter run app.wasm --module`
 }

@@ -24,5 +24,5 @@ func TestPlugins_DocumentListsEverySetting(t *testing.T) {
 // TestPlugins_DocumentQuotesValidConfiguration holds its YAML to what weir accepts.
 func TestPlugins_DocumentQuotesValidConfiguration(t *testing.T) {
 	t.Parallel()
-	quotesValidConfiguration(t, "PLUGINS.md", 1)
+	quotesValidConfiguration(t, "PLUGINS.md", 2)
 }
