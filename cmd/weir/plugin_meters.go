@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/weirproxy/weir/edge/metrics"
@@ -116,13 +115,12 @@ func (w *world) watchPlugins() error {
 			emit(1, mode)
 		}
 	})
-	w.watchGuests(register)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, w.watchGuests(register))...)
 }
 
 // watchGuests lets the metrics ask for what guests count themselves. Their names are any
-// bytes, and so a label. histogram_quantile takes the buckets of histograms as they are.
-func (w *world) watchGuests(register func(metrics.Metric, func(metrics.Emit))) {
+// bytes, and so a label.
+func (w *world) watchGuests(register func(metrics.Metric, func(metrics.Emit))) error {
 	each := func(kind commons.Kind, emit func(m *commons.Metric, vm, name string)) {
 		host := w.plugins.current()
 		if host == nil {
@@ -142,14 +140,14 @@ func (w *world) watchGuests(register func(metrics.Metric, func(metrics.Emit))) {
 	}
 	one("weir_guest_counter_total", "Counters of guests, by the id of their VM and their names.", metrics.Counter, commons.Counter, func(m *commons.Metric) float64 { return float64(m.Value) })
 	one("weir_guest_gauge", "Gauges of guests.", metrics.Gauge, commons.Gauge, func(m *commons.Metric) float64 { return float64(m.Value) })
-	one("weir_guest_histogram_sum_total", "Sums of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Sum) })
-	one("weir_guest_histogram_count_total", "Counts of the histograms of guests.", metrics.Counter, commons.Histogram, func(m *commons.Metric) float64 { return float64(m.Count) })
-	register(metrics.Metric{Name: "weir_guest_histogram_bucket_total", Help: "Buckets of the histograms of guests.", Kind: metrics.Counter, Labels: []string{"vm", "name", "le"}}, func(emit metrics.Emit) {
+	bounds := make([]float64, len(commons.Bounds))
+	for i, n := range commons.Bounds {
+		bounds[i] = float64(n)
+	}
+	m := metrics.Metric{Name: "weir_guest_histogram", Help: "Histograms of guests.", Labels: []string{"vm", "name"}}
+	return w.metrics.RegisterHistogram(m, func(emit metrics.EmitHistogram) {
 		each(commons.Histogram, func(m *commons.Metric, vm, name string) {
-			for i, n := range m.Below {
-				emit(float64(n), vm, name, strconv.FormatUint(commons.Bounds[i], 10))
-			}
-			emit(float64(m.Count), vm, name, "+Inf")
+			emit(&metrics.Histogram{Bounds: bounds, Below: m.Below, Count: m.Count, Sum: float64(m.Sum)}, vm, name)
 		})
 	})
 }

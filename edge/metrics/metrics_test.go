@@ -196,6 +196,35 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+func TestRegisterHistogram(t *testing.T) {
+	t.Parallel()
+	g := metrics.New(metrics.Options{})
+	m := metrics.Metric{Name: "x_sizes", Help: "x", Labels: []string{"a"}}
+	err := g.RegisterHistogram(m, func(emit metrics.EmitHistogram) {
+		h := metrics.Histogram{Bounds: []float64{1, 2.5}, Below: []uint64{1, 3}, Count: 7, Sum: 40.5}
+		emit(&h, "q\"")
+		emit(&h, "q\"") // again
+		emit(&h)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := write(t, g)
+	want(t, parse(t, text), map[string]float64{
+		`x_sizes_bucket{a="q\"",le="1"}`: 1, `x_sizes_bucket{a="q\"",le="2.5"}`: 3, `x_sizes_bucket{a="q\"",le="+Inf"}`: 7,
+		`x_sizes_sum{a="q\""}`: 40.5, `x_sizes_count{a="q\""}`: 7,
+	})
+	if !strings.Contains(text, "# TYPE x_sizes histogram\n") {
+		t.Errorf("no type:\n%s", text)
+	}
+	for _, m := range []metrics.Metric{m, {Name: "y_total", Help: "x"}, {Name: "y", Help: "x", Labels: []string{"le"}}, {Name: "y"}} {
+		if err := g.RegisterHistogram(m, func(metrics.EmitHistogram) {}); err == nil {
+			t.Errorf("RegisterHistogram(%+v): got no error", m)
+		}
+	}
+	want(t, parse(t, write(t, g)), map[string]float64{"weir_metrics_invalid_samples_total": 2}) // the first time
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	t.Parallel()
 	g := metrics.New(metrics.Options{})

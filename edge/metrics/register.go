@@ -47,6 +47,9 @@ const maxSamples = 20_000
 func (g *Registry) Register(m Metric, collect func(Emit)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if m.Kind != Counter && m.Kind != Gauge {
+		return fmt.Errorf("register metric %q: kind %q: want counter or gauge", m.Name, m.Kind)
+	}
 	if err := m.check(); err != nil {
 		return fmt.Errorf("register metric %q: %w", m.Name, err)
 	}
@@ -54,15 +57,11 @@ func (g *Registry) Register(m Metric, collect func(Emit)) error {
 		return fmt.Errorf("register metric %q: name taken", m.Name)
 	}
 	g.add(family{m, func(t *text) {
-		seen := make(map[string]bool)
+		seen := g.newSeries(&m)
 		collect(func(value float64, labels ...string) {
-			// As they are written: two broken texts may look the same.
-			key := strings.ToValidUTF8(strings.Join(labels, "\x00"), "\ufffd")
-			if len(labels) != len(m.Labels) || seen[key] || len(seen) >= maxSamples {
-				g.invalid.Add(1)
+			if !seen.take(labels) {
 				return
 			}
-			seen[key] = true
 			t.begin(m.Name)
 			for i, v := range labels {
 				t.label(m.Labels[i], v)
@@ -77,10 +76,8 @@ func (m *Metric) check() error {
 	switch {
 	case !validName(m.Name, true):
 		return fmt.Errorf("name is not letters, digits and _")
-	case m.Kind != Counter && m.Kind != Gauge:
-		return fmt.Errorf("kind %q: want counter or gauge", m.Kind)
 	case m.Kind == Counter != strings.HasSuffix(m.Name, "_total"):
-		return fmt.Errorf("a counter ends in _total, a gauge does not")
+		return fmt.Errorf("a counter ends in _total, and nothing else does")
 	case m.Help == "":
 		return fmt.Errorf("help is missing")
 	}
