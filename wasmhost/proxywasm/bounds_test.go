@@ -9,6 +9,7 @@ import (
 	"github.com/weirproxy/weir/edge/exchange"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/vm"
 	. "github.com/weirproxy/weir/wasmhost/vmtest"
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
@@ -146,4 +147,30 @@ func TestRoot_LeavesNothingBehind(t *testing.T) {
 			t.Errorf("the timer of a root that is gone has a period of %v", r.rt.ticker.period)
 		}
 	})
+}
+
+// A stream that has nothing left to spend ends alone, and its guest is told to forget it.
+func TestStream_EndsAloneWithItsBudget(t *testing.T) {
+	t.Parallel()
+	m := rigModule()
+	m.Funcs = append(m.Funcs, Func{Name: "proxy_on_delete", Params: I32, Body: Code{I32Const, rigSlots, LocalGet, 0, I32Store, 2, 0}})
+	r := newRigOf(t, nil, m)
+	var s *stream
+	var id uint32
+	r.held(func() {
+		s = newStream(r.i, r.rt, newRequest())
+		other := newStream(r.i, r.rt, newRequest())
+		id, s.budget = s.id, vm.Budget{}
+		_, err := r.i.enter(&s.guestContext, &s.budget, r.i.vm.Lookup("proxy_on_context_create"), uint64(s.id), uint64(r.rt.id))
+		if err == nil || s.lost == nil {
+			t.Errorf("got %v, and the stream is lost for %v; want both", err, s.lost)
+		}
+		if r.i.closed || other.lost != nil {
+			t.Errorf("the instance has ended (%v), or another stream: %v", r.i.closed, other.lost)
+		}
+	})
+	s.End(s.r)
+	if got := r.uint32(rigSlots); got != id {
+		t.Errorf("proxy_on_delete of %d, want %d", got, id)
+	}
 }

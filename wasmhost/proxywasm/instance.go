@@ -145,7 +145,8 @@ func (i *instance) add(c *guestContext) {
 
 // enter calls a callback of c, with c the effective context. A guest without that
 // callback (f is nil) is taken to have returned 0. An error means that the instance is
-// dead, and has been seen to.
+// dead, and has been seen to, or that c's stream has used up its budget before, which is
+// no other stream's affair.
 func (i *instance) enter(c *guestContext, b *vm.Budget, f *vm.Func, args ...uint64) (uint64, error) {
 	if i.closed {
 		return 0, errClosed
@@ -158,8 +159,13 @@ func (i *instance) enter(c *guestContext, b *vm.Budget, f *vm.Func, args ...uint
 	v, err := i.vm.Call(f, b, args...)
 	i.effective = before
 	i.plugin.Counters.Calls.Add(1)
-	if err != nil {
+	switch {
+	case err == nil:
+	case i.vm.Dead() != nil:
 		i.die(c, err)
+	case c.stream != nil:
+		c.stream.lost = err
+		c.stream.wake()
 	}
 	return v, err
 }

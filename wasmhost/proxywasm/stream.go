@@ -94,7 +94,7 @@ func (s *stream) End(*exchange.Request) {
 	i.hold()
 	s.finished = true
 	s.in.stage, s.out.stage = passed, passed
-	if s.lost == nil {
+	if !i.closed {
 		c := &s.guestContext
 		i.enter(c, nil, i.exports.done, uint64(s.id)) // its result means nothing for streams
 		i.enter(c, nil, i.exports.log, uint64(s.id))
