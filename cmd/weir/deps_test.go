@@ -67,7 +67,7 @@ edge/attack/clients:
 edge/attack:     ; golang.org/x/net golang.org/x/sys/unix github.com/quic-go/quic-go github.com/quic-go/qpack
 
 test: wasmhost/corpus:     wasmhost/wasm
-test: wasmhost/meter:      ; github.com/tetratelabs/wazero
+test: wasmhost/meter:      wasmhost/corpus; github.com/tetratelabs/wazero
 test: wasmhost/vm:         wasmhost/vmtest
 test: wasmhost/proxywasm:  wasmhost/vmtest edge
 test: wasmhost/httpwasm:   wasmhost/vmtest edge edge/proxy edge/route edge/upstream; github.com/http-wasm/http-wasm-host-go github.com/quic-go/quic-go golang.org/x/net github.com/tetratelabs/wazero
