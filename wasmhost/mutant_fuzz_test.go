@@ -85,7 +85,7 @@ func (l *lab) run(t *testing.T, code []byte) {
 	for _, line := range l.bugs.take() {
 		t.Errorf("the host has a mistake: %s", line)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
 		s := l.host.Stats()
 		if s.Programs == 0 && s.Instances == 0 && s.Memory == 0 {
 			return
@@ -204,7 +204,7 @@ func planned(kind byte, plan []byte) []byte {
 			body := p.block(2)
 			switch result := int(p.next() % 16); { // mostly yes, and to go on
 			case len(e.results) == 0:
-			case result < 3:
+			case result < 3 && e.name != "proxy_on_done": // which may keep a root for ten seconds
 				body = append(body, I32Const, result)
 			case strings.Contains(e.name, "_headers") || strings.Contains(e.name, "_body"):
 				body = append(body, I32Const, 0)
