@@ -32,7 +32,7 @@ func made(b *testing.B, toolchain string) []byte {
 		if err != nil {
 			b.Fatal(err)
 		}
-		found, _ := filepath.Glob(filepath.Join(cache, "npm-*/node_modules/assemblyscript/bin/asc.js"))
+		found, _ := filepath.Glob(filepath.Join(cache, "npm-*/node_modules/assemblyscript/bin/asc"))
 		if len(found) == 0 {
 			b.Skip("the corpus has not been made: there is no AssemblyScript")
 		}
