@@ -3,6 +3,7 @@ package httpwasm
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -181,6 +182,10 @@ func (i *instance) write(what string, o op, a []uint64) {
 	switch kind {
 	case abi.RequestHeader:
 		x.changed = true
+		if e.name == "host" && o == remove && !i.kept {
+			i.kept = true
+			i.voice.say(slog.LevelWarn, "weir: the host of a request cannot be removed; it stays")
+		}
 		err = x.writeRequest(h, e)
 	case abi.ResponseHeader:
 		if !framing(e.name) || e.name == "content-length" && x.method == "HEAD" {

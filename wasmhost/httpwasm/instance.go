@@ -16,6 +16,7 @@ type instance struct {
 	config                        string
 	handleRequest, handleResponse *vm.Func
 	features                      abi.Features // that it asked for when it started: for all exchanges
+	kept                          bool         // it was told that a host stays
 
 	x     visit
 	words words

@@ -362,3 +362,24 @@ func TestLog(t *testing.T) {
 		t.Errorf("enabled at level warn: got %q", got)
 	}
 }
+
+// TestHost_StaysAndIsToldOnce: to remove the host does nothing, and its author hears why.
+func TestHost_StaysAndIsToldOnce(t *testing.T) {
+	t.Parallel()
+	var log logged
+	f := probed(t, &guest.Plugin{Log: log.logger(slog.LevelWarn), Limits: vm.Limits{Instances: 1}}, "")
+	for range 3 {
+		h := exchange.Chain(exchange.HandlerFunc(func(r *exchange.Request) (*exchange.Response, error) {
+			if r.Authority != "example.com" {
+				t.Errorf("the host became %q", r.Authority)
+			}
+			return plain(r)
+		}), f)
+		if res := exchangetest.Do(t, h, exchangetest.NewRequest("GET", "/", tell("remove|0|Host;next", "")...)); res.Status != 200 {
+			t.Errorf("got %d %v", res.Status, res.Err)
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be removed"); n != 1 {
+		t.Errorf("told %d times, want once: %s", n, log.String())
+	}
+}
