@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -50,7 +51,8 @@ func printPlugins(out io.Writer, all []pluginJSON, now time.Time) error {
 		p := &all[i]
 		each := "-"
 		if p.Calls > 0 {
-			each = rounded(time.Duration(p.CPU / float64(p.Calls) * float64(time.Second)))
+			// Few calls are timed; where none was, fuel tells about the nanoseconds.
+			each = rounded(time.Duration(cmp.Or(p.CPU*1e9, float64(p.Fuel)) / float64(p.Calls)))
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.8s\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%s\n", p.Name, p.ABI, p.SHA256, p.Uses,
 			p.Instances.Now, bytesOf(p.Instances.Memory), p.Streams, p.Calls, each, p.failures(), p.Waits.Count, rounded(now.Sub(p.Since)))
