@@ -9,7 +9,7 @@ import (
 
 var errUnanswered = &exchange.Error{
 	Fault: exchange.Client, Status: http.StatusNotFound,
-	Err: errors.New("the module let the request pass, and nothing is behind it; a filter belongs under filters:"),
+	Err: errors.New("the module let the request pass, and nothing is behind it; write a filter under filters, not as a module"),
 }
 
 // Unanswered is what is behind a module that is to answer: nothing. To clients that is
