@@ -23,15 +23,16 @@ const module = "github.com/weirproxy/weir"
 // stream. A package that is not listed starts none.
 const goroutines = `
 certs           2  renewal of the internal CA, watch over certificate files: both end at Close
-cmd/weir        4  the admin server, the watch over the configuration and the steward of memory, end at their close; the drain at the process's end
+cmd/weir        7  the admin server, the watch over the configuration and the steward of memory, end at their close; a configuration that is built, and plugins that are opened for it, are waited for; the drain and the end of the wasm host at the process's end
 edge            8  an accept loop per socket, one goroutine per connection (HTTP/1.1 goes on with a small stack in another), the farewell to a UDP socket, three for Shutdown
 edge/cache      4  the store's writer and loader of files and its refreshes, end at Close; one that stores a long body while it arrives, ends with the response's body
 edge/exchange   2  the second direction of a tunnel, ends with it; the interruption of who watches a context
 edge/http1      3  the sweepers of server and transport, the lookout over clients that leave and upstreams that answer early, one for each of the two, to Shutdown or Close
 edge/proxy      1  a mirrored request, of which there are so many at a time, ends at its deadline
 edge/upstream   3  a pool's keeper, ends when the pool is released, and waits for what it has started: lookups and health checks
+wasmhost        1  the AfterFunc that says what is being compiled, ends with that
 wasmhost/vm     1  a compilation, which ends by itself
-wasmhost/proxywasm 7  a call to an upstream, two kinds of gRPC's, a queue's bell while it rings, an instance that is made anew, two AfterFuncs: a timer's next tick, the end of patience with a root that is not done; all end with their guests
+wasmhost/proxywasm 8  a call to an upstream, two kinds of gRPC's, a queue's bell while it rings, instances beyond the first and one that is made anew, two AfterFuncs: a timer's next tick, the end of patience with a root that is not done; all end with their guests
 wasmhost/cgi    2  a program at work and the AfterFunc that ends a silent one, end with the exchange
 edge/accesslog  1  the writer, ends at Close, which flushes
 edge/nethttp   21  HTTP/2's server loop, farewells and ends of idle connections, QUIC's accept loop, connections, their streams and drains, the watch over deadlines; for upstreams a reader and a writer per HTTP/2 connection, the streams that an HTTP/3 upstream opens, a sweeper per client, a sender for bodies that make wait, two AfterFuncs for ends of dials and calls
