@@ -80,7 +80,9 @@ func (cmd *inspectCmd) Run(a *app) error {
 		e.SetIndent("", "  ")
 		err = e.Encode(&i)
 	} else {
-		i.print(a.stdout)
+		var text strings.Builder
+		i.print(&text)
+		_, err = io.WriteString(a.stdout, printable(text.String()))
 	}
 	if err == nil && i.Problem != "" {
 		err = exitError(exitFailed)

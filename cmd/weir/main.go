@@ -178,7 +178,7 @@ func (a *app) print(err error) {
 		fmt.Fprintln(a.stderr, mistakes.Text(a.colour))
 		return
 	}
-	fmt.Fprintln(a.stderr, "weir:", err)
+	fmt.Fprintln(a.stderr, "weir:", printable(err.Error()))
 	if hint := hintFor(err); hint != "" {
 		fmt.Fprintln(a.stderr, "     ", hint)
 	}
