@@ -18,6 +18,10 @@ import (
 // callTime is how long a call may take for which the guest gives no time.
 const callTime = 60 * time.Second
 
+// longestCall is how long any call may take: it outlives the stream that made it, and
+// holds one of the instance's places for calls.
+const longestCall = 10 * time.Minute
+
 // calls are those to upstreams that an instance's guest has under way.
 type calls struct {
 	last uint32 // token given last
@@ -166,6 +170,7 @@ func proxyHttpCall(i *instance, a []uint64) abi.Status {
 	if timeout == 0 {
 		timeout = callTime
 	}
+	timeout = min(timeout, longestCall)
 	target, ok := i.view(a[0], a[1])
 	if !ok {
 		return abi.InvalidMemoryAccess

@@ -26,6 +26,7 @@ func proxyGrpcCall(i *instance, a []uint64) abi.Status {
 	if timeout == 0 {
 		timeout = callTime
 	}
+	timeout = min(timeout, longestCall)
 	message, ok := i.view(a[8], a[9])
 	if !ok {
 		return abi.InvalidMemoryAccess
