@@ -187,7 +187,7 @@ func (a *asker) do(t *testing.T, method, path, body string, fields ...string) an
 }
 
 func (a *asker) try(ctx context.Context, method, path, body string, fields ...string) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // Coraza under the race detector takes its time
 	defer cancel()
 	var content io.Reader
 	if body != "" {
