@@ -21,7 +21,7 @@ build: ## build ./weir, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o weir ./cmd/weir
 
 test: ## run all tests (PKG=./edge/... for some)
-	go test $(PKG)
+	go test -timeout 20m $(PKG)
 
 check: ## gofmt, vet, fix, staticcheck, rules of the house
 	@test -z "$$(gofmt -l .)" || { echo 'gofmt wants (make fmt):'; gofmt -l .; exit 1; }
@@ -31,7 +31,7 @@ check: ## gofmt, vet, fix, staticcheck, rules of the house
 	go test -run 'TestHouse' ./cmd/weir
 
 race: ## run all tests under the race detector
-	CGO_ENABLED=1 go test -race $(PKG)
+	CGO_ENABLED=1 go test -race -timeout 20m $(PKG)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(PKG:/...=) | sort -u | \

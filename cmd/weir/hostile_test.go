@@ -1,3 +1,8 @@
+//go:build !race
+
+// What this measures, the race detector makes several times slower and larger; the rooms'
+// own tests hold guests and hosts to it.
+
 package main
 
 import (
@@ -35,13 +40,13 @@ func TestSecurity_W7_HostileGuestsHarmNobodyElse(t *testing.T) {
 		during := w.paceUntil(t, over)
 		t.Logf("round %d: %d hostile requests; healthy sites meanwhile: %v", round+1, len(w.rows), during)
 		// The machine has others to serve; a site that guests hold up waits for seconds.
-		if most := 50*time.Millisecond + 4*calm.p99; during.p99 > most && !raced() || during.failed > 0 {
+		if most := 50*time.Millisecond + 4*calm.p99; during.p99 > most || during.failed > 0 {
 			t.Errorf("healthy sites: %v, want p99 below %v and no failures", during, most)
 		}
 		level[round] = w.rest(t, before)
 		t.Logf("resident: %d MiB before, %d at most, %d after", before>>20, w.memory(t, "VmHWM:")>>20, level[round]>>20)
 	}
-	if grown := level[1] - level[0]; grown > 32<<20 && !raced() {
+	if grown := level[1] - level[0]; grown > 32<<20 {
 		t.Errorf("memory grew by %d MiB from one round to the next", grown>>20)
 	}
 	// What the first need of something starts once stays: sweepers, lookouts, connections

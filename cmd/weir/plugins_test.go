@@ -418,11 +418,13 @@ plugins:
     interpreter: true
     limits: {memory: 1MiB, cpu: 1ms, request_cpu: 2ms, start: 3ms, wall: 4ms, instances: 5, queue: 6ms, body: 7, logs: 8, calls: 9}
     grants: {env: {A: b}, files: ["/a:/b:rw"], upstreams: [u], urls: ["https://x.test"]}
+  q: q.wasm
 upstreams: {u: 10.0.0.1:80}
-sites: {a.test: {filters: p, respond: 200}}
+sites: {a.test: {filters: [p, q], respond: 200}}
 `)
 	s := settingsOfPlugin(c.Plugins[0])
-	s.Fresh = true // excludes Own
+	s.Fresh = true                                 // excludes Own
+	s.Space = settingsOfPlugin(c.Plugins[1]).Space // excludes VMID
 	if zero := zeroFields(reflect.ValueOf(s), "Settings"); len(zero) > 0 {
 		t.Errorf("these are lost: %v", zero)
 	}

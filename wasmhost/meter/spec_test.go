@@ -1,3 +1,7 @@
+//go:build !race
+
+// Thousands of modules on one goroutine: minutes for the race detector, and no race.
+
 package meter_test
 
 import (
