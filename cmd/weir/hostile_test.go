@@ -211,7 +211,9 @@ func (w *war) checkIncidents(t *testing.T) {
 				line = l
 			}
 		}
-		if h.traps && !strings.Contains(line, `"stack"`) {
+		// On a machine with no time to spare a program may be taken for silent before it has
+		// burnt its fuel; it is interrupted then, and has no stack to show.
+		if h.traps && !strings.Contains(line, `"stack"`) && !strings.Contains(line, "silent for too long") {
 			t.Errorf("%s: weir logs no stack for incident %s: %q", h.name, id, line)
 		}
 	}
