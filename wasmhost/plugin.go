@@ -107,7 +107,7 @@ func (p *shared) load(ctx context.Context, code []byte, name string, link *vm.Li
 	patience := time.AfterFunc(long, func() { log.Info("compiling", "bytes", len(code)) })
 	program, err := p.host.engine.Load(ctx, code, link)
 	if !patience.Stop() && err == nil {
-		log.Info("compiled", "took", time.Since(began).Round(time.Millisecond))
+		log.Info("compiled", "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return program, err
 }
