@@ -123,6 +123,11 @@ func (s *swaps) settled(t *testing.T, swapped int64) {
 		for _, one := range all {
 			live += one.Counters.Instances.Load()
 		}
+		for _, c := range s.p.world.plugins.counts() {
+			if n := c.Streams.Load(); n != 0 { // one ends when its answer has been sent
+				return fmt.Errorf("plugin %s has %d streams", c.name, n)
+			}
+		}
 		if st.Programs != 3 || len(all) != 3 || st.Instances != live {
 			return fmt.Errorf("%+v, %d plugins with %d instances; want three programs, three plugins, and no other instances", st, len(all), live)
 		}

@@ -70,6 +70,7 @@ func TestHandle_WhatProgramsSay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := serve(t, says(tt.says), &guest.Plugin{})
+			h.guests.grace = time.Minute
 			r := exchangetest.NewRequest("GET", "/app/x", under("/app/"))
 			got := exchangetest.Do(t, h, r)
 			if got.Status != tt.status || string(got.Body) != tt.body || fieldsOf(&got.Header) != tt.header {

@@ -39,6 +39,7 @@ type Guests struct {
 	limits  vm.Limits     // as configured, with the defaults of this package
 	inner   vm.Limits     // of instances
 	places  chan struct{} // one token for each run
+	grace   time.Duration // see run.go
 
 	mu     sync.Mutex
 	second int64 // in which lines were logged last
@@ -48,7 +49,7 @@ type Guests struct {
 // Open makes a first instance of prog, so that what is wrong is known now. It runs
 // nothing.
 func Open(_ context.Context, p *guest.Plugin, prog *vm.Program) (*Guests, error) {
-	g := &Guests{plugin: p, program: prog, limits: p.Limits}
+	g := &Guests{plugin: p, program: prog, limits: p.Limits, grace: grace}
 	l := &g.limits
 	if l.Request == 0 {
 		l.Request = max(l.CPU, defaultCPU)

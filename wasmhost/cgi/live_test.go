@@ -175,7 +175,9 @@ func TestLive_UploadsThatStop(t *testing.T) {
 // TestLive_UploadsThatNobodyReads has a program answer at once, whatever is sent.
 func TestLive_UploadsThatNobodyReads(t *testing.T) {
 	t.Parallel()
-	clients := live(t, serve(t, says("Content-Type: a/b\n\nhello"), &guest.Plugin{}))
+	h := serve(t, says("Content-Type: a/b\n\nhello"), &guest.Plugin{})
+	h.guests.grace = time.Minute
+	clients := live(t, h)
 	for proto, c := range clients {
 		t.Run(proto, func(t *testing.T) {
 			for _, n := range []int{10, 200_000, 0} {

@@ -52,7 +52,7 @@ func (n *run) takeHead(p []byte) []byte {
 		n.ripe = true
 		signal(n.more)
 	default:
-		n.timer.Reset(grace)
+		n.timer.Reset(n.guests.grace)
 	}
 	return p[end-old:]
 }
