@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,16 @@ const callTime = 60 * time.Second
 // longestCall is how long any call may take: it outlives the stream that made it, and
 // holds one of the instance's places for calls.
 const longestCall = 10 * time.Minute
+
+// callTimeout reads what a guest gives as the time for a call, in milliseconds: an i32
+// that is not negative, 0 for none.
+func callTimeout(v uint64) (time.Duration, bool) {
+	n := u32(v)
+	if n == 0 {
+		return callTime, true
+	}
+	return min(time.Duration(n)*time.Millisecond, longestCall), n <= math.MaxInt32
+}
 
 // calls are those to upstreams that an instance's guest has under way.
 type calls struct {
@@ -163,14 +174,10 @@ func (i *instance) upstream(target string) (guest.Upstream, error) {
 
 // proxyHttpCall has upstream, headers, body, trailers, timeout, where to put the token.
 func proxyHttpCall(i *instance, a []uint64) abi.Status {
-	timeout, ok := milliseconds(a[8])
+	timeout, ok := callTimeout(a[8])
 	if !ok {
 		return abi.BadArgument
 	}
-	if timeout == 0 {
-		timeout = callTime
-	}
-	timeout = min(timeout, longestCall)
 	target, ok := i.view(a[0], a[1])
 	if !ok {
 		return abi.InvalidMemoryAccess

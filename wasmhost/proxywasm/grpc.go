@@ -19,14 +19,10 @@ type rpc struct {
 // proxyGrpcCall has service, its name, method, metadata, message, timeout, where to put
 // the token.
 func proxyGrpcCall(i *instance, a []uint64) abi.Status {
-	timeout, ok := milliseconds(a[10])
+	timeout, ok := callTimeout(a[10])
 	if !ok {
 		return abi.ParseFailure
 	}
-	if timeout == 0 {
-		timeout = callTime
-	}
-	timeout = min(timeout, longestCall)
 	message, ok := i.view(a[8], a[9])
 	if !ok {
 		return abi.InvalidMemoryAccess

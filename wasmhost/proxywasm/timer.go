@@ -1,7 +1,6 @@
 package proxywasm
 
 import (
-	"math"
 	"time"
 
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
@@ -71,10 +70,4 @@ func proxyGetCurrentTimeNanoseconds(i *instance, a []uint64) abi.Status {
 		return abi.InvalidMemoryAccess
 	}
 	return abi.OK
-}
-
-// milliseconds is a timeout that a guest gives, and whether it is one.
-func milliseconds(v uint64) (time.Duration, bool) {
-	n := u32(v)
-	return time.Duration(n) * time.Millisecond, n <= math.MaxInt32
 }
