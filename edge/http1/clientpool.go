@@ -12,11 +12,11 @@ import (
 )
 
 // connection returns a connection for a call: the one that was used last and is still
-// good, or a new one. Where a turn will look whether a connection is silent, it is not
-// asked here.
+// good, or a new one if there is none or the call wants one. Where a turn will look
+// whether a connection is silent, it is not asked here.
 func (c *Client) connection(call *exchange.Call, whole bool) (*clientConn, error) {
 	for {
-		conn, err := c.take()
+		conn, err := c.take(call.Fresh)
 		switch {
 		case err != nil:
 			return nil, err
@@ -32,15 +32,16 @@ func (c *Client) connection(call *exchange.Call, whole bool) (*clientConn, error
 	}
 }
 
-// take returns the idle connection that was used last, or nil.
-func (c *Client) take() (*clientConn, error) {
+// take returns the idle connection that was used last; nil if there is none, or a fresh
+// one is wanted.
+func (c *Client) take(fresh bool) (*clientConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, upstreamFault("call upstream", errClientClosed)
 	}
 	last := len(c.idle) - 1
-	if last < 0 {
+	if last < 0 || fresh {
 		return nil, nil
 	}
 	conn := c.idle[last]

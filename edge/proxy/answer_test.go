@@ -266,3 +266,22 @@ func TestContract(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswer_TooEarlyGoesBack: whether to come again, and when, is the client's to
+// decide; weir asks once (RFC 8470 §5.2).
+func TestAnswer_TooEarlyGoesBack(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	p := newTestProxy(t, Options{}, func(c *exchange.Call, resp *exchange.Response) (upstream.Result, error) {
+		asked++
+		if got := c.Header.Get("early-data"); got != "1" {
+			t.Errorf("the upstream got early-data %q", got)
+		}
+		resp.Status, resp.Body = 425, exchange.NoBody
+		return upstream.Result{Endpoint: "192.0.2.9:80", Attempts: 1}, nil
+	})
+	resp, err := p.Handle(exchangetest.NewRequest("GET", "/", func(r *exchange.Request) { r.Early = true }))
+	if err != nil || resp.Status != 425 || asked != 1 {
+		t.Errorf("got %v, %v after %d calls, want 425 after one", resp, err, asked)
+	}
+}

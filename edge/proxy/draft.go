@@ -20,6 +20,7 @@ type draft struct {
 	chain, element, proto, host, port, prefix, id bool
 	cookies                                       int
 	te                                            bool
+	early                                         bool // the request may be a repetition
 }
 
 var errLoop = &exchange.Error{Status: http.StatusLoopDetected, Err: errors.New("request has come through here before")}
@@ -28,7 +29,7 @@ var errLoop = &exchange.Error{Status: http.StatusLoopDetected, Err: errors.New("
 // of r. It allocates one string, which the values that are made here are cut from.
 func (p *Proxy) compose(r *exchange.Request) (*exchange.Call, error) {
 	c := r.NewCall()
-	d := draft{p: p, r: r, call: c}
+	d := draft{p: p, r: r, call: c, early: r.Early}
 	c.Method, c.Scheme, c.Authority = r.Method, r.Scheme, r.Authority
 	if p.host != "" || p.ownHost {
 		c.Authority = p.host
@@ -101,6 +102,11 @@ func (d *draft) special(f exchange.Field, fate fate) error {
 			return errLoop
 		}
 		c.Header.Append(f.Name, f.Value)
+	case earlyField:
+		// A proxy may add it and must not take it away, whoever has set it, since a
+		// proxy in front may have; any value, and several, mean the same (RFC 8470
+		// §5.1). All that a client gains by it is to be asked to come again.
+		d.early = true
 	case hopsField:
 		c.Header.Append(f.Name, fewerHops(d.r.Method, f.Value))
 	}

@@ -50,6 +50,9 @@ func (d *draft) finish() {
 		h.Append("x-forwarded-port", portOf(r))
 	}
 	add(h, "x-request-id", text[prefix:])
+	if d.early {
+		h.Append("early-data", "1")
+	}
 	h.Append("via", d.p.via[min(r.Proto, exchange.HTTP3)])
 }
 

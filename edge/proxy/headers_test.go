@@ -47,6 +47,8 @@ x-request-id: ID
 via: 1.1 weir
 `
 
+var early = strings.Replace(added, "via:", "early-data: 1\nvia:", 1)
+
 func TestRequestFields(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -72,6 +74,11 @@ func TestRequestFields(t *testing.T) {
 		{name: "nominees of all lines", fields: "connection: close\nx-a: 1\nconnection: X-A , ,x-b\nx-b: 2\nx-c: 3\nconnection:", want: "x-c: 3\n" + added},
 		{name: "cookie crumbs", fields: "cookie: a=1\nx: y\ncookie: b=2\ncookie: c=3", want: "cookie: a=1; b=2; c=3\nx: y\n" + added},
 		{name: "via is continued", fields: "via: 1.0 fred, 1.1 weir", want: "via: 1.0 fred, 1.1 weir\n" + added},
+		{name: "early data of a proxy in front", fields: "early-data: 1\nx: y\nEarly-Data: what", want: "x: y\n" + early},
+		{name: "early data nominated away", fields: "connection: early-data\nearly-data: 1", want: early},
+		{name: "early data of our own", fields: "early-data: 1", options: []exchangetest.Option{func(r *exchange.Request) { r.Early = true }}, want: early},
+		{name: "early data, the field lost on the way", options: []exchangetest.Option{func(r *exchange.Request) { r.Early = true }}, want: early},
+		{name: "early data in another spelling", fields: "early_data: 1", want: added},
 		{name: "IPv6 client", options: []exchangetest.Option{exchangetest.Client("[2001:db8::1]:99")}, o: Options{Forwarded: true},
 			want: strings.NewReplacer("192.0.2.1", "2001:db8::1", "x-forwarded-proto", "forwarded: for=\"[2001:db8::1]\";host=\"example.com\";proto=http\nx-forwarded-proto").Replace(added)},
 		{name: "mapped IPv4 client", options: []exchangetest.Option{exchangetest.Client("[::ffff:192.0.2.1]:99")}, want: added},

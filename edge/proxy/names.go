@@ -18,6 +18,7 @@ const (
 	expectField       //
 	cookieField       //
 	viaField          //
+	earlyField        //
 	hopsField         //
 	chainField        //
 	elementField      //
@@ -47,6 +48,7 @@ var ruled = []rule{
 	{name: "x-forwarded-proto", fate: protoField}, {name: "x-forwarded-host", fate: hostField},
 	{name: "x-forwarded-port", fate: portField}, {name: "x-forwarded-prefix", fate: prefixField},
 	{name: "x-request-id", fate: idField}, {name: "sec-websocket-key", fate: keyField},
+	{name: "early-data", fate: earlyField},
 }
 
 // DefaultIdentity returns the fields by which upstreams are commonly told who asks,

@@ -158,14 +158,9 @@ func (p *Pool) next(e *endpoint, c *exchange.Call, resp *exchange.Response, a *a
 	if how == no || overdue(c) || gone(c) != nil {
 		return nil
 	}
-	other := e
-	if how != fresh {
-		if !a.try(e) {
-			return nil
-		}
-		if other = p.grab(p.fresh(p.now()), &a.query); other == nil {
-			return nil
-		}
+	other := p.another(e, a, how)
+	if other == nil {
+		return nil
 	}
 	if how != unsent && !p.budget.spend(p.now(), &p.calls, p.settings.Retry.Budget) {
 		p.exhausted.Add(1)
@@ -186,10 +181,12 @@ func (p *Pool) next(e *endpoint, c *exchange.Call, resp *exchange.Response, a *a
 		// A client may have put a copy in its place, of which nothing is left.
 		*a.bytes, c.Body = a.saved, a.bytes
 	}
-	if other == e {
-		// What else lies idle is as old as the connection that was closed.
+	if c.Fresh = how == fresh; c.Fresh {
+		// What else lies idle is as old as the connection that was closed; and so may
+		// be what other calls put back there until this one is sent.
 		e.client.CloseIdle()
-	} else {
+	}
+	if other != e {
 		e.leave()
 	}
 	return other

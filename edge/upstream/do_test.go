@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -50,13 +51,9 @@ func sentAgain(method, body string, ph phase) string {
 	case "refused":
 		// The script reads the body before it fails: what is gone cannot be sent.
 		if body != "stream" && body != "chunked" {
-			return "here"
+			return "elsewhere"
 		}
-	case "stale":
-		if safe {
-			return "here"
-		}
-	case "cut", "slow", "slow again":
+	case "stale", "cut", "slow", "slow again":
 		if safe {
 			return "elsewhere"
 		}
@@ -100,7 +97,11 @@ func TestDo_RetriesOnlyWhereSafe(t *testing.T) {
 						if last := got[len(got)-1]; body != "none" && body != "empty" && last != "hello" {
 							t.Errorf("second body %q, want all of it", last)
 						}
-						if n := w.client(asked[0]).idleClosed; n != 1 && have == "here" {
+						stale := ph.name == "stale" || ph.name == "refused"
+						if c.Fresh != stale {
+							t.Errorf("sent again over a connection of its own: %v", c.Fresh)
+						}
+						if n := w.client(asked[0]).idleClosed; n != 1 && stale {
 							t.Errorf("idle connections closed %d times before the second attempt, want 1", n)
 						}
 					}
@@ -121,6 +122,65 @@ func TestDo_RetriesOnlyWhereSafe(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestDo_StaysWhereItBelongs: after a connection that was closed, a call that is one
+// endpoint's own, by its cookie or its hash, is that endpoint's again, and so is one that
+// has no other to go to but one that stands by.
+func TestDo_StaysWhereItBelongs(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]Settings{
+		"alone":  {Endpoints: hosts("10.0.0.1:80")},
+		"hash":   {Endpoints: hosts("10.0.0.1:80 10.0.0.2:80"), Policy: "hash", Hash: "uri"},
+		"sticky": {Endpoints: hosts("10.0.0.1:80 10.0.0.2:80"), Sticky: "at"},
+		"first":  {Endpoints: hosts("10.0.0.1:80 10.0.0.2:80"), Policy: "first"},
+		"tiers":  {Endpoints: []Endpoint{{URL: "srv+http://_app._tcp.test"}}},
+	} {
+		var asked []string
+		w := newWorld(t, func(address string, c *exchange.Call, resp *exchange.Response) error {
+			if asked = append(asked, address); len(asked) == 1 {
+				c.Attempt = exchange.Attempt{Reused: true, Written: true}
+				return broken(502)
+			}
+			if !c.Fresh {
+				t.Errorf("%s: asked again over any connection", name)
+			}
+			return ok(address, c, resp)
+		})
+		w.names.services["_app._tcp.test"] = []*net.SRV{{Target: "a.test.", Port: 80, Priority: 1}, {Target: "b.test.", Port: 80, Priority: 2}}
+		w.names.set("a.test.", "10.0.0.1")
+		w.names.set("b.test.", "10.0.0.2")
+		p := w.pool(t, s)
+		c := newCall()
+		if s.Sticky != "" {
+			c.Header.Append("cookie", "at="+p.set.Load().all[0].id)
+		}
+		if status, _, err := ask(p, c); err != nil || status != 200 || len(asked) != 2 || asked[0] != asked[1] {
+			t.Errorf("%s: asked %v: %d, %v", name, asked, status, err)
+		}
+	}
+}
+
+// TestDo_AServerThatShutsDown closes what it has answered on, then its door with new
+// connections before it, then the rest: a call that meets the first meets the second
+// where it is sent again.
+func TestDo_AServerThatShutsDown(t *testing.T) {
+	t.Parallel()
+	dying := ""
+	w := newWorld(t, func(address string, c *exchange.Call, resp *exchange.Response) error {
+		if dying == "" {
+			dying = address
+		}
+		if address == dying {
+			c.Attempt = exchange.Attempt{Reused: !c.Fresh, Written: true}
+			return broken(502)
+		}
+		return ok(address, c, resp)
+	})
+	p := w.pool(t, Settings{Endpoints: hosts("10.0.0.1:80 10.0.0.2:80")})
+	if status, r, err := ask(p, newCall()); err != nil || status != 200 {
+		t.Errorf("got %d after %+v: %v", status, r, err)
 	}
 }
 

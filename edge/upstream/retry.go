@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/weirproxy/weir/edge/exchange"
 )
@@ -13,7 +14,7 @@ const (
 	no     repeat = iota
 	unsent        // to another endpoint: no connection could be made, so it was not sent
 	other         // to another endpoint
-	fresh         // to the same endpoint over a new connection
+	fresh         // over a new connection, for the one before was used and had been closed
 )
 
 // repeatable decides about another attempt after one that ended with err, or with an
@@ -47,6 +48,30 @@ func (p *Pool) repeatable(c *exchange.Call, a *asking, err error) repeat {
 		return other
 	}
 	return no
+}
+
+// another returns the endpoint for the next attempt after one at e, with a place taken
+// there if it is not e; nil if there is none. One that closes a connection may be about
+// to close them all, and its door before the rest: so an equal one is the better choice
+// for a new connection, but not one that stands by, nor for calls that belong to this one.
+func (p *Pool) another(e *endpoint, a *asking, how repeat) *endpoint {
+	if how == fresh && (p.policy == byFirst || a.keyed || a.sticky == e.id && e.id != "") {
+		return e
+	}
+	s, other := p.fresh(p.now()), (*endpoint)(nil)
+	if a.try(e) {
+		other = p.grab(s, &a.query)
+	}
+	switch {
+	case how != fresh:
+		return other
+	case other == nil:
+		return e
+	case !slices.Contains(s.able[:s.first], other):
+		other.leave()
+		return e
+	}
+	return other
 }
 
 // lost tells whether something was read of a body that had that length, or none that
