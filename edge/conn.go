@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -110,10 +109,10 @@ func tcpAddr(a net.Addr) netip.AddrPort {
 // P12). The connection goes on on a fresh goroutine, since the stack of a
 // handshake is large and would stay with an idle connection.
 func (s *Server) serveTLS(raw net.Conn, facts *exchange.Conn, deadline time.Time, leave func()) {
-	out := http1.NewRecordWriter(raw)
+	ctx := withDecision(context.Background()) // without an end, so that crypto/tls needs no goroutine to watch it
+	out := http1.NewRecordWriter(refuser{raw, decided(ctx)})
 	conn := tls.Server(out, s.tls)
 	raw.SetDeadline(deadline)
-	ctx := withDecision(context.Background()) // without an end, so that crypto/tls needs no goroutine to watch it
 	if err := conn.HandshakeContext(ctx); err != nil {
 		s.failed.Add(1)
 		s.log.Debug("handshake failed", "client", facts.Client.String(), "err", err)
@@ -122,8 +121,14 @@ func (s *Server) serveTLS(raw net.Conn, facts *exchange.Conn, deadline time.Time
 		leave()
 		return
 	}
-	raw.SetDeadline(time.Time{})
+	out.Conn = raw
 	state := conn.ConnectionState()
+	if state.NegotiatedProtocol == acmeALPN { // the handshake was all that was asked for (RFC 8737 §3)
+		conn.Close()
+		leave()
+		return
+	}
+	raw.SetDeadline(time.Time{})
 	facts.TLS = tlsFacts(ctx, &state)
 	if state.NegotiatedProtocol == "h2" {
 		s.h2.ServeTLS(conn, facts, leave)
@@ -181,80 +186,3 @@ func (p *prefixedConn) Read(b []byte) (int, error) {
 }
 
 var _ io.Reader = (*prefixedConn)(nil)
-
-// decision is what secure decided for one handshake; it travels in the context
-// that crypto/tls shows to it, over TCP and QUIC alike.
-type decision struct{ policy string }
-
-type decisionKey struct{}
-
-func withDecision(ctx context.Context) context.Context {
-	return context.WithValue(ctx, decisionKey{}, new(decision))
-}
-
-var errNoTLS = errors.New("no site is served over TLS")
-
-// secure implements tls.Config.GetConfigForClient by the current snapshot.
-func (s *Server) secure(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	snap := s.acquire()
-	defer snap.release()
-	if snap.TLS == nil {
-		return nil, errNoTLS
-	}
-	sec, err := snap.TLS(hello)
-	if err != nil {
-		return nil, err
-	}
-	d, ok := hello.Context().Value(decisionKey{}).(*decision)
-	if !ok {
-		return nil, errors.New("handshake without a place for its decision")
-	}
-	d.policy = sec.Policy
-	return sec.Config, nil
-}
-
-func tlsFacts(ctx context.Context, state *tls.ConnectionState) *exchange.TLS {
-	f := &exchange.TLS{
-		Version: state.Version, Cipher: state.CipherSuite, Curve: uint16(state.CurveID),
-		ServerName: strings.ToLower(state.ServerName), ALPN: state.NegotiatedProtocol,
-		Resumed: state.DidResume, ECH: state.ECHAccepted,
-	}
-	if d, ok := ctx.Value(decisionKey{}).(*decision); ok {
-		f.Policy = d.policy
-	}
-	if len(state.VerifiedChains) > 0 {
-		f.Peer = state.PeerCertificates
-	}
-	return f
-}
-
-func (s *Server) quicFacts(ctx context.Context, local, client netip.AddrPort, state *tls.ConnectionState) *exchange.Conn {
-	return &exchange.Conn{Client: client, Direct: client, Local: local, TLS: tlsFacts(ctx, state)}
-}
-
-func (s *Server) admitQUIC(client netip.AddrPort) (leave func(), ok bool) {
-	if err := s.gate.Enter(client.Addr()); err != nil {
-		s.refused.Add(1)
-		return nil, false
-	}
-	return func() { s.gate.Leave(client.Addr()) }, true
-}
-
-// HostOf returns the host that a ClientHello asks for, in the form that sites are
-// looked up by: its SNI, or the address it reached when it sends none, as clients
-// do that were given an address.
-func HostOf(hello *tls.ClientHelloInfo) string {
-	if hello.ServerName != "" {
-		return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
-	}
-	if hello.Conn == nil {
-		return ""
-	}
-	switch a := hello.Conn.LocalAddr().(type) {
-	case *net.TCPAddr:
-		return a.AddrPort().Addr().Unmap().String()
-	case *net.UDPAddr:
-		return a.AddrPort().Addr().Unmap().String()
-	}
-	return ""
-}

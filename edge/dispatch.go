@@ -80,6 +80,7 @@ var (
 	errNoSite   = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotFound, Err: errors.New("no site of that name")}
 	errWrongTLS = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("no site of that name on this connection")}
 	errPolicy   = &exchange.Error{Fault: exchange.Client, Status: http.StatusMisdirectedRequest, Err: errors.New("site and connection differ in their client-certificate policy")}
+	errEarly    = &exchange.Error{Fault: exchange.Client, Status: http.StatusTooEarly, Err: errors.New("early data for a site that asks for client certificates")}
 	errNoCert   = &exchange.Error{Fault: exchange.Client, Status: http.StatusForbidden, Title: "Client certificate required", Err: errors.New("no client certificate")}
 	errOpaque   = &exchange.Error{Fault: exchange.Client, Status: http.StatusBadRequest, Err: errors.New("path holds an encoded slash, which only routes with raw_path take")}
 	errNoRoute  = &exchange.Error{Fault: exchange.Client, Status: http.StatusNotFound, Err: errors.New("no route matches")}
@@ -89,6 +90,11 @@ var (
 // misfortune, not the process's.
 func (snap *Snapshot) answer(r *exchange.Request) (rt *Route, resp *exchange.Response, err error) {
 	defer recovered(&err)
+	// Before any site's rules: an authority does not follow them, and asks for hosts
+	// that have no site yet.
+	if resp := snap.answerChallenge(r); resp != nil {
+		return nil, resp, nil
+	}
 	if r.Path == "*" { // OPTIONS * asks about the server itself (RFC 9110 §9.3.7)
 		return nil, allowed(r, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), nil
 	}
@@ -181,6 +187,8 @@ func (rt *Route) admit(r *exchange.Request) error {
 		return nil // answered by the redirect to where the policy holds
 	case policy != rt.Policy:
 		return errPolicy
+	case r.Early && policy != "":
+		return errEarly
 	case rt.Require && !verified:
 		return errNoCert
 	}

@@ -25,6 +25,12 @@ type Options struct {
 	MaxRequests int             // on one HTTP/1.1 connection; 0 is no limit
 	Streams     nethttp.Options // of HTTP/2 and HTTP/3; its Dispatcher is ignored
 	Handshake   time.Duration   // from accept to the end of the TLS handshake; default 10 s
+	// ECHKeys returns the keys that the ClientHellos of now may be encrypted for
+	// (RFC 9849). A hello for another one is answered, for the name outside, with the
+	// configurations of those that have SendAsRetry. It is called by every handshake
+	// that has an encrypted hello, by many at once, and must not block; what it
+	// returned is not changed. It may be nil.
+	ECHKeys func() []tls.EncryptedClientHelloKey
 	// Drain is how long connections of a listener that a new snapshot no longer
 	// has may go on over HTTP/3; default 30 s.
 	Drain time.Duration
@@ -38,7 +44,8 @@ type Server struct {
 	gate    *listen.Gate
 	current atomic.Pointer[Snapshot]
 	stamp   atomic.Pointer[stamp]
-	tls     *tls.Config // the root of all handshakes; it owns the session-ticket keys
+	tls     *tls.Config // the root of handshakes over TCP
+	quicTLS *tls.Config // and over QUIC
 	h1      *http1.Server
 	h2      *nethttp.H2
 	h3      *nethttp.H3
@@ -76,12 +83,11 @@ func New(o Options) *Server {
 	first := &Snapshot{Routes: empty}
 	first.users.Store(1)
 	s.current.Store(first)
-	s.tls = BaseTLS()
-	s.tls.GetConfigForClient = s.secure
 	s.h1 = http1.NewServer(http1.Options{Dispatcher: s, Limits: o.HTTP1, Timeouts: o.Timeouts, Requests: o.MaxRequests})
 	o.Streams.Dispatcher = s
 	s.h2 = nethttp.NewH2(o.Streams)
-	s.h3 = nethttp.NewH3(o.Streams, nethttp.H3Hooks{Admit: s.admitQUIC, Handshake: withDecision, Facts: s.quicFacts})
+	s.h3 = nethttp.NewH3(o.Streams, nethttp.H3Hooks{Admit: s.admitQUIC, Handshake: withDecision, Early: mayBeEarly, Facts: s.quicFacts})
+	s.roots()
 	return s
 }
 

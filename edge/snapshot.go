@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"net/netip"
 	"sync"
@@ -20,8 +21,18 @@ type Snapshot struct {
 	// and Log count. It may be nil.
 	Unrouted map[string]*Route
 	// TLS decides how a connection is secured, by what its ClientHello says. It may
-	// be nil when no listener is secure. It is called by many handshakes at once.
+	// be nil when no listener is secure. It is called by many handshakes at once. An
+	// error says that no site of that name is served over TLS; the client is told so
+	// (unrecognized_name, RFC 6066 §3). A Config whose one protocol is "acme-tls/1"
+	// makes a handshake and nothing more (RFC 8737), and over QUIC not even that.
 	TLS func(*tls.ClientHelloInfo) (Security, error)
+	// Challenge answers authorities that validate a name by HTTP-01 (RFC 8555 §8.3),
+	// whatever the host, over plain HTTP and TLS, before routes, redirects, filters
+	// and policies for client certificates are looked at. It returns the key
+	// authorisation; not ok leaves the request to the routes. It may be nil. It is
+	// called by many exchanges at once, for GET and HEAD of tokens of 1 to 128
+	// characters of base64url, and returns when ctx ends.
+	Challenge func(ctx context.Context, host, token string) (keyAuth string, ok bool)
 	// Observers are told of every exchange, before those of its route.
 	Observers []exchange.Observer
 	// Log observes exchanges that have no route of their own, or one without Log.
@@ -81,7 +92,7 @@ type Route struct {
 
 // Security is how one connection is secured.
 type Security struct {
-	Config *tls.Config // from BaseTLS, never changed
+	Config *tls.Config // from BaseTLS, never changed; without keys for session tickets
 	Policy string      // the client-certificate policy that Config enforces
 }
 
@@ -99,17 +110,6 @@ var Silent exchange.Observer = silent{}
 type silent struct{}
 
 func (silent) Observe(*exchange.Request) {}
-
-// BaseTLS returns a new TLS configuration with what weir wants of every site:
-// full records (its writes are gathered below TLS), HTTP/2 before HTTP/1.1, and
-// Go's own choice of key exchanges, which has a post-quantum one first.
-func BaseTLS() *tls.Config {
-	return &tls.Config{
-		MinVersion:                  tls.VersionTLS12,
-		NextProtos:                  []string{"h2", "http/1.1"},
-		DynamicRecordSizingDisabled: true,
-	}
-}
 
 // acquire returns the current snapshot and counts the caller in. Between loading
 // the pointer and counting, the snapshot may have been replaced and closed; so it

@@ -122,7 +122,7 @@ func (s *Server) serve(listeners []Listener, opened map[string]*socket) {
 }
 
 func (s *Server) startQUIC(k *socket, packet *listen.PacketSocket) {
-	if err := s.h3.Listen(packet, s.tls); err != nil {
+	if err := s.h3.Listen(packet, s.quicTLS); err != nil {
 		s.log.Error("http3 not served", "addr", packet.LocalAddr().String(), "err", err)
 		packet.Close()
 		return

@@ -25,6 +25,10 @@ type Call struct {
 	// Expect makes the upstream say 100 Continue before Body is read.
 	Expect bool
 
+	// Fresh asks for a connection that has served no other call, of protocols that have
+	// one for each call in flight: what lay idle may all have been closed by now.
+	Fresh bool
+
 	// Client and Server are the two ends of the client's connection, for upstreams
 	// that want a PROXY header, and for balancing by address. They may be zero.
 	Client, Server netip.AddrPort

@@ -47,6 +47,11 @@ type Request struct {
 	// GET then, and there is no body. "" if it does not, or weir knows better.
 	Upgrade string
 
+	// Early says that the request came before the handshake was finished, as early data
+	// of TLS: it may be the repetition of one that somebody has recorded (RFC 8470 §3).
+	// It changes nothing by its method, has no body, and has Early-Data: 1.
+	Early bool
+
 	// Client is who asks: Conn.Client, or whom the trusted proxies before it name.
 	Client netip.AddrPort
 	// Trusted says that the peer is a proxy whose forwarding fields are believed.

@@ -60,7 +60,12 @@ type H3Hooks struct {
 	// Handshake makes the context that crypto/tls shows to GetConfigForClient, so
 	// that the edge can keep there what it decides.
 	Handshake func(ctx context.Context) context.Context
-	// Facts is called when a handshake is done.
+	// Early is asked, where early data is allowed at all, whether the site that
+	// GetConfigForClient has decided for takes some; if not, its sessions are not
+	// resumed over QUIC. nil is yes.
+	Early func(ctx context.Context) bool
+	// Facts is called when a handshake is done, or as good as done where early data
+	// came: all but the client's last message.
 	Facts func(ctx context.Context, local, client netip.AddrPort, state *tls.ConnectionState) *exchange.Conn
 }
 
@@ -74,6 +79,9 @@ func NewH3(o Options, hooks H3Hooks) *H3 {
 		IdleTimeout:    s.Idle,
 		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
 			state := c.ConnectionState().TLS
+			if !state.HandshakeComplete {
+				ctx = withEarly(ctx, c.HandshakeComplete())
+			}
 			return withConn(ctx, hooks.Facts(ctx, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), &state))
 		},
 	}
@@ -87,14 +95,28 @@ func NewH3(o Options, hooks H3Hooks) *H3 {
 		MaxStreamReceiveWindow:         1 << 20,
 		InitialConnectionReceiveWindow: 256 << 10,
 		MaxConnectionReceiveWindow:     2 << 20,
-		Allow0RTT:                      false, // replays would reach handlers that do not expect them
+		Allow0RTT:                      s.Allow0RTT,
 	}
-	rand.Read(h.resetKey[:])
-	rand.Read(h.tokenKey[:])
+	h.resetKey = quic.StatelessResetKey(orRandom(s.QUIC.StatelessReset))
+	h.tokenKey = quic.TokenGeneratorKey(orRandom(s.QUIC.Token))
 	return h
 }
 
-// Listen serves a UDP socket until Remove or Shutdown. It does not close pc.
+func orRandom(key [32]byte) [32]byte {
+	if key == [32]byte{} {
+		rand.Read(key[:])
+	}
+	return key
+}
+
+// listener is a quic.Listener, or a quic.EarlyListener.
+type listener interface {
+	Accept(ctx context.Context) (*quic.Conn, error)
+	Close() error
+}
+
+// Listen serves a UDP socket until Remove or Shutdown, with a configuration made by
+// TLS. It does not close pc.
 func (h *H3) Listen(pc net.PacketConn, conf *tls.Config) error {
 	s := &h3Socket{transport: &quic.Transport{
 		Conn:                pc,
@@ -103,7 +125,13 @@ func (h *H3) Listen(pc net.PacketConn, conf *tls.Config) error {
 		VerifySourceAddress: func(net.Addr) bool { return h.pending.Load() > pendingFree },
 		ConnContext:         h.begin,
 	}}
-	ln, err := s.transport.Listen(http3.ConfigureTLSConfig(conf), h.quic)
+	var ln listener
+	var err error
+	if h.o.Allow0RTT {
+		ln, err = s.transport.ListenEarly(conf, h.quic)
+	} else {
+		ln, err = s.transport.Listen(conf, h.quic)
+	}
 	if err != nil {
 		return fmt.Errorf("listen quic: %w", err)
 	}
@@ -147,7 +175,9 @@ func (h *H3) begin(ctx context.Context, info *quic.ClientInfo) (context.Context,
 // serve runs one connection: a goroutine for it, one for the client's control
 // streams, and one per request, as quic-go wants it.
 func (h *H3) serve(s *h3Socket, c *quic.Conn) {
-	c.Context().Value(handshakeKey{}).(func())()
+	if !h.finish(s, c) {
+		return
+	}
 	raw, err := h.http.NewRawServerConn(c)
 	if err != nil {
 		c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeInternalError), "")
@@ -176,6 +206,36 @@ func (h *H3) serve(s *h3Socket, c *quic.Conn) {
 	go refuse(c)
 	streams.Wait()
 	bye()
+}
+
+// finish waits for the end of c's handshake unless early data has come, which is served
+// meanwhile, and counts it as finished when it is. It returns false if there is nothing
+// to serve. Without early data allowed, the handshake is finished already.
+func (h *H3) finish(s *h3Socket, c *quic.Conn) bool {
+	finished := c.Context().Value(handshakeKey{}).(func())
+	switch {
+	case !h.o.Allow0RTT:
+		finished()
+	case c.ConnectionState().Used0RTT:
+		go func() {
+			select {
+			case <-c.HandshakeComplete():
+				finished()
+			case <-c.Context().Done(): // counts, too
+			}
+		}()
+	default:
+		select {
+		case <-c.HandshakeComplete():
+			finished()
+		case <-c.Context().Done():
+			return false
+		case <-s.accept.Done():
+			c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+			return false
+		}
+	}
+	return true
 }
 
 // refuse resets streams that come while draining, in the way that tells clients

@@ -142,7 +142,7 @@ func startH3(t testing.TB, d exchange.Dispatcher, o Options) (string, *http.Clie
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Listen(pc, server); err != nil {
+	if err := h.Listen(pc, h.TLS(server)); err != nil {
 		t.Fatal(err)
 	}
 	tr := &http3.Transport{TLSClientConfig: client}

@@ -60,6 +60,9 @@ func (st *stream) read() error {
 	if q.Upgrade == "" {
 		st.readBody()
 	}
+	if err := st.admitEarly(); err != nil {
+		return err
+	}
 	return q.SetTarget(r.RequestURI)
 }
 

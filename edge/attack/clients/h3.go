@@ -21,6 +21,8 @@ type H3Response struct {
 	Bytes    int   // length of the body
 	SHA256   string
 	Body     string // where it is UTF-8 of at most 64 KiB
+
+	Resumed, Early bool // of the answer to --resume: the session was resumed, its early data taken
 }
 
 // Header returns the value of the first header field called name, or "".
@@ -36,7 +38,7 @@ func (r *H3Response) Header(name string) string {
 // H3 asks for url over HTTP/3 with aioquic, a QUIC stack in Python that shares no
 // code with weir's, and trusts the certificates of the PEM file root alone. The
 // options are those of h3client.py: -X METHOD, -H 'name: value', -d DATA or @FILE,
-// --connect HOST:PORT, --repeat N. It fails the test unless every response came
+// --connect HOST:PORT, --repeat N, --resume HOST:PORT. It fails the test unless every response came
 // whole.
 func H3(t testing.TB, root, url string, options ...string) []H3Response {
 	t.Helper()

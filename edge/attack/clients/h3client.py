@@ -2,12 +2,14 @@
 """HTTP/3 client for weir's tests, over aioquic: a QUIC stack that is not weir's.
 
     h3client.py [-X METHOD] [-H 'name: value'] [-d DATA|@FILE] [-o FILE] [--connect HOST:PORT]
-                [--ca FILE] [--repeat N] [--timeout SECONDS] URL
+                [--ca FILE] [--repeat N] [--resume HOST:PORT] [--timeout SECONDS] URL
 
 Prints one JSON object per response: status, headers (a list of pairs), bytes,
 sha256 of the body, and the body itself where it is text of at most 64 KiB. All
 N requests go out at once, over one connection. The server's certificate must
-verify; there is no way to switch that off. Exit status: 0 when every stream
+verify; there is no way to switch that off. With --resume the request is made once
+more, at that address, by the session of the first connection and as early data;
+that answer says whether the session was resumed and the early data taken. Exit status: 0 when every stream
 ended with a whole response, 1 otherwise, with the reason on stderr.
 """
 import argparse
@@ -23,7 +25,7 @@ from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, StreamReset
+from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamReset
 
 
 class Client(QuicConnectionProtocol):
@@ -32,6 +34,7 @@ class Client(QuicConnectionProtocol):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.http = H3Connection(self._quic)
+        self.finished = asyncio.Event()  # the handshake
         self.waiting = {}  # stream id -> (future, response so far)
 
     async def ask(self, headers, body):
@@ -45,7 +48,9 @@ class Client(QuicConnectionProtocol):
         return await future
 
     def quic_event_received(self, event):
-        if isinstance(event, StreamReset):
+        if isinstance(event, HandshakeCompleted):
+            self.finished.set()
+        elif isinstance(event, StreamReset):
             self.fail(event.stream_id, f"stream {event.stream_id} reset with code {event.error_code:#x}")
         elif isinstance(event, ConnectionTerminated):
             for stream in list(self.waiting):
@@ -78,7 +83,7 @@ class Client(QuicConnectionProtocol):
             future.set_exception(ConnectionError(reason))
 
 
-def describe(response, out):
+def describe(response, out, **more):
     body, headers = bytes(response["body"]), response["headers"]
     if out:
         with open(out, "wb") as file:
@@ -90,6 +95,7 @@ def describe(response, out):
         "informed": [int(dict(f)[":status"]) for f in response["informed"]],
         "bytes": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
+        **more,
     }
     if len(body) <= 64 << 10:
         try:
@@ -122,9 +128,20 @@ async def run(args):
     if args.connect:
         host, _, port = args.connect.rpartition(":")
     headers, body = request_of(args, url)
-    async with connect(host, int(port), configuration=configuration, create_protocol=Client) as client:
+    tickets = asyncio.Queue()
+    handler = tickets.put_nowait if args.resume else None
+    async with connect(host, int(port), configuration=configuration, create_protocol=Client, session_ticket_handler=handler) as client:
         for response in await asyncio.gather(*(client.ask(headers, body) for _ in range(args.repeat))):
             print(describe(response, args.output))
+        if not args.resume:
+            return
+        configuration.session_ticket = await tickets.get()
+    host, _, port = args.resume.rpartition(":")
+    async with connect(host, int(port), configuration=configuration, create_protocol=Client, wait_connected=False) as client:
+        response = await client.ask(headers, body)
+        await client.finished.wait()
+        tls = client._quic.tls
+        print(describe(response, args.output, resumed=tls.session_resumed, early=tls.early_data_accepted))
 
 
 def main():
@@ -137,6 +154,7 @@ def main():
     parser.add_argument("--ca", help="PEM file with the roots to trust")
     parser.add_argument("--connect", help="HOST:PORT to connect to instead of the URL's")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--resume", help="HOST:PORT to make the request at once more, early")
     parser.add_argument("--timeout", type=float, default=10)
     args = parser.parse_args()
     try:
