@@ -85,12 +85,14 @@ func OpenInternal(dir string, o InternalOptions) (*Internal, error) {
 	return c, nil
 }
 
+const defaultRootName = "weir internal root"
+
 func (o *InternalOptions) complete() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Name == "" {
-		o.Name = "weir internal root"
+		o.Name = defaultRootName
 	}
 	if o.Leaf == 0 {
 		o.Leaf = 24 * time.Hour

@@ -103,6 +103,12 @@ func checkLabel(label string) error {
 	return nil
 }
 
+// isAddress tells whether name is an IP address.
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
 func ipNets(prefixes []netip.Prefix) []*net.IPNet {
 	var nets []*net.IPNet
 	for _, p := range prefixes {
