@@ -1,0 +1,5 @@
+//go:build !race
+
+package c_test
+
+const raced = false
