@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/services"
 )
 
 // Grants are what a guest may reach.
@@ -17,6 +18,8 @@ type Grants struct {
 	Files     []guest.Mount
 	Upstreams []string // names of pools
 	URLs      []string // origins: https://api.example.com
+	Store     []string // parts of the store beside the plugin's own
+	Keys      []services.Key
 }
 
 var errNoUpstreams = errors.New("there are no upstreams here")

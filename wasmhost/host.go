@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirproxy/weir/wasmhost/commons"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/services"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	// ("https://api.example.com") that a plugin's grants list. It is asked anew for each
 	// call, since pools may change while a plugin lives on.
 	Upstream func(target string) (guest.Upstream, error)
+	// Services are what guests of Proxy-Wasm may ask for beside the ABI; nil: nothing.
+	Services *services.Backend
 }
 
 // Settings are a plugin's, from the configuration. Plugins of equal settings, name and
@@ -36,6 +39,10 @@ type Settings struct {
 	// VMID is whose data and queues the guests share. Space is that, too, where guests are
 	// shown none: the id of who has not been given one.
 	VMID, Space string
+	// Store is the part of the store that is the plugin's own; "": that of Name. Room is how
+	// many bytes the parts that it writes to may hold; 0: any number.
+	Store       string
+	Room        int64
 	Config      []byte // of the VM
 	HoldHeaders bool
 	Args        []string // of a command, after its name

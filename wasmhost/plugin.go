@@ -14,6 +14,7 @@ import (
 
 	"github.com/weirproxy/weir/edge/exchange"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/services"
 	"github.com/weirproxy/weir/wasmhost/vm"
 	"github.com/weirproxy/weir/wasmhost/wasm"
 )
@@ -82,7 +83,10 @@ func (p *shared) start(ctx context.Context, code []byte, s Settings) error {
 	if err != nil {
 		return err
 	}
-	p.plugin = p.host.plugin(s)
+	if p.plugin, err = p.host.plugin(s); err != nil {
+		program.Release()
+		return err
+	}
 	first, err := p.abi.open(ctx, p.plugin, program)
 	if err != nil {
 		program.Release()
@@ -113,13 +117,21 @@ func (p *shared) load(ctx context.Context, code []byte, name string, link *vm.Li
 }
 
 // plugin returns what guests are given by settings.
-func (h *Host) plugin(s Settings) *guest.Plugin {
-	return &guest.Plugin{
+func (h *Host) plugin(s Settings) (*guest.Plugin, error) {
+	p := &guest.Plugin{
 		Name: s.Name, Limits: s.Limits, Open: s.Open, Fresh: s.Fresh, Log: h.o.Log,
 		Env: s.Grants.Env, Files: s.Grants.Files, Args: s.Args,
 		VMID: s.VMID, Config: s.Config, HoldHeaders: s.HoldHeaders,
 		Upstream: s.Grants.upstream(h.o.Upstream), Commons: h.spaces.Of(cmp.Or(s.VMID, s.Space)),
 	}
+	if h.o.Services != nil {
+		of, err := h.o.Services.Of(services.Plugin{Space: cmp.Or(s.Store, s.Name), Store: s.Grants.Store, Keys: s.Grants.Keys, Room: s.Room})
+		if err != nil {
+			return nil, err
+		}
+		p.Services = of
+	}
+	return p, nil
 }
 
 func (p *shared) isReady() bool {

@@ -37,6 +37,8 @@ type Plugin struct {
 	// Upstream finds what guests may call, by the name of a pool or by URL. Errors say
 	// what the plugin's grants lack.
 	Upstream func(target string) (Upstream, error)
+	// Services are what guests may call by name beside the ABI; nil: nothing.
+	Services Services
 	// Commons is what guests of one VM have in common. Never nil.
 	Commons *commons.Space
 

@@ -40,6 +40,8 @@ type calls struct {
 	// running are those of which nobody knows yet that they have ended: those out, and
 	// those that the guest has cancelled.
 	running atomic.Int32
+	// begun is the one that the foreign function which runs has begun; nil: none.
+	begun *callout
 	// status and message are what proxy_get_status tells, of the callback that runs.
 	status  uint32
 	message string
@@ -55,8 +57,12 @@ type callout struct {
 	origin uint32
 	call   exchange.Call
 	resp   exchange.Response
+	ctx    context.Context
 	cancel context.CancelCauseFunc
-	rpc    *rpc // nil: an HTTP call
+	rpc    *rpc   // nil: no gRPC
+	work   func() // of one that a foreign function began: its goroutine
+	fetch  *fetch // nil: none of weir.fetch
+	owed   int64  // fuel, for the answer, beside what hearing it takes
 }
 
 var errCanceled = errors.New("the guest, or its end, has cancelled the call")
@@ -64,25 +70,45 @@ var errCanceled = errors.New("the guest, or its end, has cancelled the call")
 // open makes a callout and gives it a token; nil where as many are under way as may be,
 // or nobody could be told of the answer.
 func (i *instance) open() *callout {
+	o := i.place()
+	if o == nil {
+		return nil
+	}
+	o.ctx, o.cancel = context.WithCancelCause(context.Background())
+	o.call = exchange.Call{Body: exchange.NoBody, Caller: exchange.CallerOf(o.ctx)}
+	o.resp.Body = exchange.NoBody
+	return o
+}
+
+// place is open for what calls nobody: it has nothing to cancel.
+func (i *instance) place() *callout {
 	c := i.effective
 	most := i.vm.Limits.Calls
 	if c == nil || i.closed || len(i.calls.out) >= most || int(i.calls.running.Load()) >= 2*most {
 		return nil
 	}
-	o := &callout{rt: c.root}
+	o := &callout{rt: c.root, cancel: func(error) {}}
 	if c.stream != nil {
 		o.origin = c.id
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	o.cancel = cancel
-	o.call = exchange.Call{Body: exchange.NoBody, Caller: exchange.CallerOf(ctx)}
-	o.resp.Body = exchange.NoBody
 	return o
 }
 
 // launch puts the callout among those under way, and tells the guest its token. When it
 // returns anything but OK there is no callout.
 func (o *callout) launch(i *instance, at uint32) abi.Status {
+	o.enlist(i)
+	if st := i.put(at, o.token); st != abi.OK {
+		o.drop()
+		return st
+	}
+	i.calls.running.Add(1)
+	i.plugin.Counters.Callouts.Add(1)
+	return abi.OK
+}
+
+// enlist puts the callout among those under way.
+func (o *callout) enlist(i *instance) {
 	k := &i.calls
 	if k.out == nil {
 		k.out = map[uint32]*callout{}
@@ -90,18 +116,11 @@ func (o *callout) launch(i *instance, at uint32) abi.Status {
 	for k.last++; k.last == 0 || k.out[k.last] != nil; k.last++ {
 	}
 	o.token = k.last
-	if st := i.put(at, o.token); st != abi.OK {
-		o.cancel(errCanceled)
-		return st
-	}
+	k.out[o.token] = o
 	if !o.rt.calling {
 		o.rt.calling = true
 		o.rt.closers = append(o.rt.closers, o.rt.hangUp)
 	}
-	k.out[o.token] = o
-	k.running.Add(1)
-	i.plugin.Counters.Callouts.Add(1)
-	return abi.OK
 }
 
 // hangUp cancels all callouts of a root.
@@ -126,13 +145,20 @@ func (o *callout) end() {
 	o.rt.i.calls.running.Add(-1)
 }
 
-// visit runs f with the instance held: for the stream that asked, or in nobody's time.
+// visit runs f with the instance held: for the stream that asked, while it lives, or in
+// nobody's time.
 func (o *callout) visit(f func()) {
+	paid := false
 	if o.origin != 0 {
-		o.rt.visit(f)
-		return
+		o.rt.visit(func() {
+			if paid = o.context().stream != nil; paid {
+				f()
+			}
+		})
 	}
-	o.rt.background(f)
+	if !paid {
+		o.rt.background(f)
+	}
 }
 
 // enter tells the guest of the answer. A stream that still lives pays for it.
@@ -198,6 +224,8 @@ func proxyHttpCall(i *instance, a []uint64) abi.Status {
 		i.complain("call with a body over its limit: refused")
 		return abi.InternalFailure
 	}
+	i.chargePairs(head)
+	i.chargePairs(trailer)
 	o := i.open()
 	if o == nil {
 		i.complain("call beside as many as may be under way: refused")
@@ -252,7 +280,7 @@ func (o *callout) fill(head, body, trailer []byte) error {
 // is held until then.
 func (o *callout) run(up guest.Upstream, most int64) {
 	defer o.end()
-	body, err := o.fetch(up, most)
+	body, err := o.do(up, most)
 	o.visit(func() {
 		if o.pending() {
 			delete(o.rt.i.calls.out, o.token)
@@ -261,8 +289,8 @@ func (o *callout) run(up guest.Upstream, most int64) {
 	})
 }
 
-// fetch makes the call and reads the whole answer.
-func (o *callout) fetch(up guest.Upstream, most int64) ([]byte, error) {
+// do makes the call and reads the whole answer.
+func (o *callout) do(up guest.Upstream, most int64) ([]byte, error) {
 	if err := up.Do(&o.call, &o.resp); err != nil {
 		return nil, err
 	}

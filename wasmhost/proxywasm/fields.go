@@ -1,11 +1,23 @@
 package proxywasm
 
 import (
+	"encoding/binary"
+
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 )
 
 // maxName is how long the name of a field may be that is looked for.
 const maxName = 64 << 10
+
+// perPair is what it costs to read and check a field that a guest gives, in fuel.
+const perPair = 100
+
+// chargePairs makes the guest pay for as many.
+func (i *instance) chargePairs(raw []byte) {
+	if len(raw) >= 4 {
+		i.vm.Charge(perPair * int64(min(binary.LittleEndian.Uint32(raw), abi.MaxPairs)))
+	}
+}
 
 // proxyGetHeaderMapSize takes a map, and where to put how many bytes its names and
 // values have.
@@ -68,6 +80,7 @@ func proxySetHeaderMapPairs(i *instance, a []uint64) abi.Status {
 		i.complain(err.Error())
 		return abi.SerializationFailure
 	}
+	i.chargePairs(raw)
 	m.half.touched = true
 	m.header.Reset()
 	for name, value := range abi.RawPairs(raw) {

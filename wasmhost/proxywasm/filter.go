@@ -38,12 +38,12 @@ var (
 func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.Response, error) {
 	s, err := f.begin(r)
 	if s == nil {
-		if spared(f.guests.plugin, err, nil) {
+		if mayFail(f.guests.plugin, err) {
 			return next.Handle(r)
 		}
 		return nil, f.failed(r, err)
 	}
-	if err = s.request(); err == nil || spared(f.guests.plugin, err, &s.in) {
+	if err = s.request(); err == nil || s.spared(err, &s.in) {
 		var resp *exchange.Response
 		resp, err = s.ask(next)
 		if err == nil {
@@ -54,15 +54,17 @@ func (f *filter) Handle(r *exchange.Request, next exchange.Handler) (*exchange.R
 	if err == errReplied {
 		return f.respond(s, s.answer())
 	}
+	s.passOn(&s.in)
 	return nil, f.failed(r, err)
 }
 
 // respond takes resp through the guest.
 func (f *filter) respond(s *stream, resp *exchange.Response) (*exchange.Response, error) {
 	err := s.response(resp)
-	if err == nil || spared(f.guests.plugin, err, &s.out) {
+	if err == nil || s.spared(err, &s.out) {
 		return resp, nil
 	}
+	s.passOn(&s.out)
 	discard(resp)
 	if err == errReplied { // it does not see this one but in logs: it has had its turn
 		resp = s.answer()
@@ -75,11 +77,25 @@ func (f *filter) respond(s *stream, resp *exchange.Response) (*exchange.Response
 	return nil, f.failed(s.r, err)
 }
 
-// spared says that a guest's failure does not count: it may fail, and has changed
-// nothing of what goes on.
-func spared(p *guest.Plugin, err error, h *half) bool {
+// mayFail tells whether err is a guest's failure that lets requests pass.
+func mayFail(p *guest.Plugin, err error) bool {
 	_, failed := err.(guestError)
-	return failed && p.Open && (h == nil || !h.touched)
+	return failed && p.Open
+}
+
+// spared says that a guest's failure does not count: it may fail, and has changed
+// nothing of h, which goes on. It changes nothing later either.
+func (s *stream) spared(err error, h *half) bool {
+	if !mayFail(s.i.plugin, err) {
+		return false
+	}
+	s.i.hold()
+	defer s.i.drop()
+	if h.touched {
+		return false
+	}
+	h.pass()
+	return true
 }
 
 // failed makes the exchange's error of err.

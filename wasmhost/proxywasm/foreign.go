@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"io"
 
+	"github.com/weirproxy/weir/sdk/abi/ext"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 )
 
@@ -21,6 +22,28 @@ func foreigner(name []byte) foreign {
 		return compress
 	case "uncompress":
 		return uncompress
+	case ext.Hello:
+		return weirHello
+	case ext.Random:
+		return weirRandom
+	case ext.Timer:
+		return weirTimer
+	case ext.Cancel:
+		return weirCancel
+	case ext.Fetch:
+		return weirFetch
+	case ext.FetchRead:
+		return weirFetchRead
+	case ext.Body:
+		return weirBody
+	case ext.ReplyStart:
+		return weirReplyStart
+	case ext.ReplyWrite:
+		return weirReplyWrite
+	case ext.ReplyEnd:
+		return weirReplyEnd
+	case ext.Inform:
+		return weirInform
 	}
 	return nil
 }
@@ -37,15 +60,25 @@ func proxyCallForeignFunction(i *instance, a []uint64) abi.Status {
 	if !ok {
 		return abi.InvalidMemoryAccess
 	}
-	f := foreigner(name)
-	if f == nil {
-		return abi.NotFound
+	result, st := i.foreign(name, argument)
+	begun := i.calls.begun
+	if i.calls.begun = nil; st == abi.OK && pointer != 0 && size != 0 {
+		st = i.give(pointer, size, result) // whose allocator may call, too
 	}
-	result, st := f(i, argument)
-	if st != abi.OK || pointer == 0 || size == 0 {
-		return st
+	i.calls.begun = begun
+	i.settle(st)
+	return st
+}
+
+// foreign calls one: the ABI's, weir's, or a service.
+func (i *instance) foreign(name, argument []byte) ([]byte, abi.Status) {
+	if f := foreigner(name); f != nil {
+		return f(i, argument)
 	}
-	return i.give(pointer, size, result)
+	if s := i.plugin.Services; s != nil && len(name) <= maxTarget && s.Has(string(name)) {
+		return i.serve(s, string(name), argument)
+	}
+	return nil, abi.NotFound
 }
 
 // What a byte costs to compress, and to bring back, in fuel: about the nanoseconds.

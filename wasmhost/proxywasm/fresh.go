@@ -25,6 +25,7 @@ type origin struct {
 	exports  *exports
 	root     uint32
 	lastID   uint32
+	lastCall uint32 // token of what its root has asked, which is never answered
 	out, err *vm.Lines
 }
 
@@ -74,7 +75,7 @@ func (l *lone) begin(i *instance, of *vm.Image) error {
 		if err := i.addRoot(l.use); err != nil {
 			return err
 		}
-		i.origin.root, i.origin.lastID = i.roots[l.use].id, i.nextID
+		i.origin.root, i.origin.lastID, i.origin.lastCall = i.roots[l.use].id, i.nextID, i.calls.last
 		return nil
 	}
 	v, err := of.Instantiate(i.config())
@@ -84,7 +85,7 @@ func (l *lone) begin(i *instance, of *vm.Image) error {
 	i.vm = v
 	i.exports.find(v, l.guests.prog.Info)
 	first := of.State.(*instance).origin
-	i.origin.root, i.origin.lastID = first.root, first.lastID
+	i.origin.root, i.origin.lastID, i.origin.lastCall = first.root, first.lastID, first.lastCall
 	return nil
 }
 
@@ -115,6 +116,7 @@ func (l *lone) pristine(v *vm.Instance) *instance {
 	i := newInstance(l.guests)
 	i.vm, i.lone, i.origin, i.exports, i.nextID = v, l, old.origin, old.origin.exports, old.origin.lastID
 	i.lines, i.spent, i.nanos = old.lines, v.Spent(), v.Nanos()
+	i.calls.last = old.origin.lastCall
 	rt := &root{use: l.use}
 	rt.root, rt.i, rt.id = rt, i, old.origin.root
 	i.contexts[rt.id], i.roots[l.use] = &rt.guestContext, rt

@@ -78,6 +78,7 @@ func (i *instance) openRPC(a []uint64) (*callout, guest.Upstream, abi.Status) {
 			return nil, nil, abi.InvalidMemoryAccess
 		}
 	}
+	i.chargePairs(part[3])
 	o := i.open()
 	if o == nil {
 		i.complain("call beside as many as may be under way: refused")

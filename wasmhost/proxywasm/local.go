@@ -13,12 +13,16 @@ type reply struct {
 	status int
 	body   []byte
 	header exchange.Header
-	grpc   int32 // -1: none
+	grpc   int32   // -1: none
+	outlet *outlet // of one whose body is written later; nil: it has body
+
+	beside bool          // the guest may be shown the request's body meanwhile
+	shower chan struct{} // closed when nobody reads that any longer; nil: nobody does
 }
 
 func (p *reply) reset() {
 	p.header.Reset()
-	p.body = nil
+	p.body, p.outlet, p.beside, p.shower = nil, nil, false, nil
 }
 
 // proxySendLocalResponse takes status, details and body with their sizes, a header and
@@ -51,6 +55,7 @@ func proxySendLocalResponse(i *instance, a []uint64) abi.Status {
 	}
 	p.body = append([]byte(nil), body...) // it outlives what the guest does with its memory
 	p.grpc = int32(u32(a[7]))
+	i.chargePairs(raw)
 	for name, value := range abi.RawPairs(raw) { // what cannot be read is no header, as in Envoy
 		i.setField(&p.header, i.lower(name), string(value), false)
 	}
@@ -73,6 +78,9 @@ func word(b []byte) string {
 
 // answer makes the response of the guest's reply.
 func (s *stream) answer() *exchange.Response {
+	if s.reply.outlet != nil {
+		return s.answerLater()
+	}
 	s.i.hold()
 	s.served = true
 	s.in.pass()

@@ -60,6 +60,7 @@ var rigCallbacks = []struct {
 	{"proxy_on_grpc_receive", 3, []rigRead{{"proxy_get_buffer_bytes", int(abi.GRPCReceive)}}},
 	{"proxy_on_grpc_receive_trailing_metadata", 3, []rigRead{{"proxy_get_header_map_pairs", int(abi.GRPCTrailingMetadata)}}},
 	{"proxy_on_grpc_close", 3, []rigRead{{"proxy_get_status", 0}}},
+	{"proxy_on_foreign_function", 3, []rigRead{{"proxy_get_buffer_bytes", int(abi.CallData)}}},
 }
 
 // rigRead is a host function that gives pointer and size, and what it is asked for.

@@ -149,17 +149,22 @@ func (i *instance) addRoot(u *use) error {
 		}
 		ok, err := i.enter(c, nil, i.exports.configure, id, uint64(len(u.Config)))
 		if err == nil && uint32(ok) == 0 {
-			err = errors.New("the guest refuses its configuration: proxy_on_configure returned false")
+			err = errRefused
 		}
 		return err
 	})
 	if err != nil {
 		rt.delete()
-		return i.explain(err)
+		if said := i.explain(err); said != errRefused {
+			return said
+		}
+		return fmt.Errorf("%w: proxy_on_configure returned false", errRefused) // and it said nothing
 	}
 	i.vm.Started()
 	return nil
 }
+
+var errRefused = errors.New("the guest refuses its configuration")
 
 // explain adds what the guest has said last to an error: the reason is there.
 func (i *instance) explain(err error) error { return i.lines.said.Explain(err) }

@@ -2,6 +2,7 @@ package proxywasm
 
 import (
 	"errors"
+	"io"
 	"sync"
 
 	"github.com/weirproxy/weir/edge/exchange"
@@ -28,6 +29,7 @@ type stream struct {
 	lost     error // what ended its instance; no callbacks after that
 	reply    reply
 	details  string // what the guest said of its reply
+	hinted   []hint // interim responses that the exchange's goroutine has to send
 
 	// properties are what the guest has set, by their path; made when first wanted.
 	properties map[string][]byte
@@ -50,13 +52,16 @@ type half struct {
 	trailer *exchange.Header
 	length  int64 // that guests see as content-length; -1: none
 	stage   stage
-	sent    bool // its head has gone on: changes of it come too late
-	last    bool // no content follows what the guest has, and no trailers
-	resumed bool // the guest wants it to go on
-	touched bool // the guest has changed something of it
-	changed bool // the guest has changed the content
-	tooLong bool // the guest has made the content longer than it may
-	cut     bool // the guest has ended it early: content is not passed on
+	sent    bool  // its head has gone on: changes of it come too late
+	last    bool  // no content follows what the guest has, and no trailers
+	resumed bool  // the guest wants it to go on
+	touched bool  // the guest has changed something of it
+	changed bool  // the guest has changed the content
+	tooLong bool  // the guest has made the content longer than it may
+	unseen  bool  // the guest wants to be shown nothing more of it
+	ended   bool  // the guest has been shown the end
+	order   uint8 // of weir.body, that nobody has followed yet; 0: none
+	cut     bool  // the guest has ended it early: content is not passed on
 
 	signal chan struct{} // holds a token when who waits for the guest should look again
 
@@ -94,6 +99,10 @@ func (s *stream) End(*exchange.Request) {
 	i.hold()
 	s.finished = true
 	s.in.stage, s.out.stage = passed, passed
+	if o := s.reply.outlet; o != nil { // that nobody has taken, or it has been closed
+		o.leave()
+	}
+	shower := s.reply.shower // nil, unless whoever had the reply has not closed it
 	if !i.closed {
 		c := &s.guestContext
 		i.enter(c, nil, i.exports.done, uint64(s.id)) // its result means nothing for streams
@@ -106,6 +115,10 @@ func (s *stream) End(*exchange.Request) {
 		i.guests.renew(i)
 	}
 	i.drop()
+	if shower != nil {
+		s.in.content.Interrupt(io.ErrClosedPipe)
+		<-shower
+	}
 	i.plugin.Counters.Streams.Add(-1)
 	i.guests.leave(i)
 	for _, h := range [...]*half{&s.in, &s.out} {
@@ -145,5 +158,12 @@ func (s *stream) wake() {
 		case h.signal <- struct{}{}:
 		default:
 		}
+	}
+	switch o := s.reply.outlet; {
+	case o == nil:
+	case s.lost != nil:
+		o.Interrupt(guestError{s.lost})
+	case s.aborted:
+		o.Interrupt(errAborted)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/sdk/abi/ext"
 	abi "github.com/weirproxy/weir/sdk/abi/proxywasm"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
@@ -19,15 +20,26 @@ func (s *stream) through(h *half, w *way, src exchange.Body, bare bool) (exchang
 	if err == nil && w.headers != nil {
 		action, err = s.headers(h, w)
 	}
+	empty := bare || h.last
 	made := h.last && !bare // if there will be content, the guest makes it
-	bare = bare || h.last || w.body == nil && w.trailers == nil
-	if err == nil && action == abi.Continue && bare {
+	bare = empty || w.body == nil && w.trailers == nil || h.unseen
+	if err == nil && action == abi.Continue && (bare || h.cut) {
 		h.pass() // the usual case: the instance is visited once
 	}
+	said := s.hints()
+	asks := h.order != 0
 	i.drop()
-	if err == nil && action != abi.Continue && (bare || !i.plugin.HoldHeaders || action != abi.Pause) {
-		err = s.wait(h, nil)
+	s.inform(said)
+	if err == nil && action != abi.Continue && (bare || asks || !i.plugin.HoldHeaders || action != abi.Pause) {
+		var asked bool
+		if asked, err = s.await(h, nil, w.body != nil); asked {
+			var body exchange.Body
+			if body, err = s.asked(h, w, src, empty); !empty {
+				return body, err
+			}
+		}
 		action = abi.Continue
+		bare = bare || s.unseen(h)
 	}
 	switch {
 	case err != nil:
@@ -72,7 +84,7 @@ func flag(b bool) uint64 {
 // call calls one of the stream's callbacks, and says what follows from it: what the
 // guest did meanwhile counts for more than what it returned. The instance is held.
 func (s *stream) call(h *half, at stage, f *vm.Func, a, b uint64) (abi.Action, error) {
-	h.stage, h.resumed = at, false
+	h.stage, h.resumed, h.order = at, false, 0
 	v, err := s.i.enter(&s.guestContext, &s.budget, f, uint64(s.id), a, b)
 	if err != nil {
 		return 0, guestError{err}
@@ -83,13 +95,17 @@ func (s *stream) call(h *half, at stage, f *vm.Func, a, b uint64) (abi.Action, e
 	if h.tooLong {
 		return 0, s.tooLong(h)
 	}
-	if h.resumed {
-		v = 0
+	action := abi.Action(uint32(v))
+	switch {
+	case h.resumed:
+		action = abi.Continue
+	case action == ext.ContinueUnseen:
+		action, h.unseen = abi.Continue, true
 	}
-	if abi.Action(v) == abi.Continue {
-		h.stage, h.resumed = idle, false
+	if action == abi.Continue {
+		h.goOn()
 	}
-	return abi.Action(uint32(v)), nil
+	return action, nil
 }
 
 // over says why the guest is not asked any longer. The instance is held.
@@ -105,8 +121,18 @@ func (s *stream) over() error {
 	return nil
 }
 
+// goOn says that what the guest held goes on.
+func (h *half) goOn() { h.stage, h.resumed, h.order = idle, false, 0 }
+
 // pass says that the head has gone on, and no callbacks follow.
 func (h *half) pass() { h.stage, h.sent = passed, true }
+
+// unseen tells whether the guest wants to be shown nothing more of h.
+func (s *stream) unseen(h *half) bool {
+	s.i.hold()
+	defer s.i.drop()
+	return h.unseen
+}
 
 func (s *stream) passOn(h *half) {
 	s.i.hold()
@@ -118,41 +144,40 @@ func (s *stream) passOn(h *half) {
 // something else about it. c is the content that is being read; nil: it is the head
 // that is held.
 func (s *stream) wait(h *half, c *content) error {
-	timer := (*time.Timer)(nil)
-	var patience <-chan time.Time
-	var gone context.Context
-	for {
-		s.i.hold()
-		err := s.over()
-		resumed := h.resumed
-		if resumed && err == nil {
-			h.resumed, h.stage = false, idle
+	_, err := s.await(h, c, false)
+	return err
+}
+
+// patient is somebody who waits for a guest. It costs nothing before there is a wait.
+type patient struct {
+	s     *stream
+	c     *content
+	timer *time.Timer
+	gone  context.Context
+}
+
+// pause waits until somebody says that there may be something new of h.
+func (p *patient) pause(h *half) error {
+	if p.timer == nil {
+		p.timer = time.NewTimer(p.s.i.guests.patience)
+		if p.c != nil && p.c.gone != nil {
+			p.gone = p.c.gone
+		} else {
+			p.gone = p.s.r.Context()
 		}
-		s.i.drop()
-		if err != nil || resumed {
-			return err
-		}
-		if c != nil {
-			if cause := c.cause.Load(); cause != nil {
-				return *cause
-			}
-		}
-		if timer == nil {
-			timer = time.NewTimer(s.i.guests.patience)
-			defer timer.Stop()
-			patience = timer.C
-			if c != nil && c.gone != nil {
-				gone = c.gone
-			} else {
-				gone = s.r.Context()
-			}
-		}
-		select {
-		case <-h.signal:
-		case <-patience:
-			return guestError{errPatience}
-		case <-gone.Done():
-			return context.Cause(gone)
-		}
+	}
+	select {
+	case <-h.signal:
+		return nil
+	case <-p.timer.C:
+		return guestError{errPatience}
+	case <-p.gone.Done():
+		return context.Cause(p.gone)
+	}
+}
+
+func (p *patient) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
 	}
 }

@@ -40,6 +40,9 @@ func (i *Instance) Call(f *Func, b *Budget, args ...uint64) (uint64, error) {
 	}
 	allowed := fuel(i.Limits.CPU)
 	if b != nil {
+		if b.left < allowed && b.earns {
+			b.earn(time.Now())
+		}
 		if allowed = min(allowed, b.left); allowed <= 0 {
 			i.limit = 0
 			return 0, &Trap{Func: f.name, Reason: OutOfFuel, Err: i.spendthrift()}
@@ -148,12 +151,6 @@ func (i *Instance) call(f *Func, args []uint64) (uint64, error) {
 	}
 	return i.args[0], nil
 }
-
-// Budget is what is left of Limits.Request.
-type Budget struct{ left int64 }
-
-// NewBudget returns the budget of one request.
-func (l *Limits) NewBudget() Budget { return Budget{fuel(l.Request)} }
 
 // Break ends the guest from within a host function: it has broken a rule of its ABI.
 // It does not return.

@@ -94,8 +94,8 @@ func (i *Instance) spendthrift() error {
 	switch allowed := time.Duration(i.limit); {
 	case i.limit == fuel(l.Start):
 		return fmt.Errorf("it computed for more than %s (limits.start)", allowed)
-	case i.limit < fuel(l.CPU) || i.limit == fuel(l.Request):
-		return fmt.Errorf("it computed for more than %s in a request (limits.request_cpu)", l.Request)
+	case i.limit < fuel(l.CPU) || i.limit == fuel(l.request()):
+		return fmt.Errorf("it computed for more than %s in a request (limits.request_cpu)", l.request())
 	default:
 		return fmt.Errorf("it computed for more than %s (limits.cpu)", allowed)
 	}

@@ -10,7 +10,10 @@ type Limits struct {
 	// what they do: about a unit for each nanosecond, but the same on any machine and
 	// under any load. What a guest burns in a millisecond of a Xeon of 2026 was 0.7 to 2.6
 	// ms for integers, calls and Go, 0.3 for chained floating point, and 0.01 where each
-	// load misses all caches: that is what Wall is for. 20 ms, 100 ms.
+	// load misses all caches: that is what Wall is for. 20 ms, 100 ms or CPU where that is more.
+	//
+	// Where Request is 0, which WithDefaults leaves, a request earns more by what goes by:
+	// see [Budget].
 	CPU, Request time.Duration
 	// Start is as CPU, for starting an instance and configuring it; 5 s.
 	Start time.Duration
@@ -29,6 +32,14 @@ type Limits struct {
 	Calls int
 }
 
+// request is Request, where it is the default as well.
+func (l *Limits) request() time.Duration {
+	if l.Request == 0 {
+		return max(100*time.Millisecond, l.CPU)
+	}
+	return l.Request
+}
+
 // fuel returns how much of it stands for d.
 func fuel(d time.Duration) int64 { return d.Nanoseconds() }
 
@@ -40,7 +51,6 @@ func (l Limits) WithDefaults() Limits {
 		}
 	}
 	or(&l.CPU, 20*time.Millisecond)
-	or(&l.Request, 100*time.Millisecond)
 	or(&l.Start, 5*time.Second)
 	or(&l.Wall, time.Second)
 	or(&l.Queue, time.Second)

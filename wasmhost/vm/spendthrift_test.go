@@ -22,7 +22,7 @@ func TestTrap_NamesTheLimit(t *testing.T) {
 	}{
 		{"one call", "2ms (limits.cpu)", nil, false},
 		{"all calls", "3ms in a request (limits.request_cpu)", []vm.Limits{{Request: time.Millisecond}}, false},
-		{"no call any longer", "3ms in a request (limits.request_cpu)", []vm.Limits{{}}, false},
+		{"no call any longer", "3ms in a request (limits.request_cpu)", []vm.Limits{{Request: -1}}, false},
 		{"the start", "4ms (limits.start)", nil, true},
 	} {
 		i := start(t, load(t, e, Guest(Spin()), nothing()), vm.Config{Limits: l})
