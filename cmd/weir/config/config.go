@@ -30,9 +30,11 @@ type Config struct {
 	// File is the name the file was read by, Dir the directory that its relative
 	// paths were resolved against.
 	File, Dir string
-	// Data is the directory for what weir keeps (the internal CA, later
-	// certificates). Empty: the program chooses.
+	// Data is the directory for what weir keeps: the internal CA, the store that is a
+	// file, local copies. Empty: the program chooses.
 	Data string
+	// Store is what nodes share; never nil.
+	Store *Store
 	// Listen, Admin, Limits, Timeouts, Memory hold for the whole process.
 	Listen   Listen
 	Admin    Admin
@@ -44,9 +46,13 @@ type Config struct {
 	Log Log
 	// ServerHeader is the value of the Server field; empty: the field is not sent.
 	ServerHeader string
-	// TLS has the defaults of all sites; Mode, Cert and Key are empty here.
+	// TLS has the defaults of all sites; Mode, Cert, Key, ACME and Profile are empty here.
 	TLS TLS
 	CA  CA
+	// ACME has the public authorities in order of preference; at least one.
+	ACME         []Issuer
+	Certificates Certificates
+	OnDemand     OnDemand
 	// Headers, Compress and Errors hold for every site. Headers come before (that
 	// is, outside) those of the site; Compress is never nil; Errors are asked after
 	// those of route and site.

@@ -197,7 +197,8 @@ func (g *generator) value(s map[string]any, depth int) string {
 		return g.value(all[g.pick(len(all))].(map[string]any), depth)
 	}
 	values := []string{".", "a", "/a", "1", "10s", "1MiB", "true", "false", "off", "none", "~", "", "'${NAME}'", "'${MISSING}'", "{}", "[]", "200", "/{x}/*", "'{path}'",
-		":80", "internal", "require", "one", "[one, two]", "{file: token}", "text/html", "GET", "private", "'='", "1.2", "{a: }", `"\n"`}
+		":80", "internal", "require", "one", "[one, two]", "{file: token}", "text/html", "GET", "private", "'='", "1.2", "{a: }", `"\n"`,
+		"redis://u:p@h/0", "'postgres://${NAME}:p${NAME}@h/db?sslpassword=x'", "10/m", "1/3", "a.example.com", "'*.b.example.com'", "zerossl", "dns-01", "https://c/d", "on-demand", "'[redacted]'", "a@b.c", "{file: hmac}", "'${KEY}'", "http://h/?token=a&k=b"}
 	switch {
 	case s["enum"] != nil:
 		enum := s["enum"].([]any)

@@ -54,15 +54,10 @@ func readBounded(path string, limit int64) ([]byte, error) {
 
 // Parse reads src, which errors call name. The error is of type [Errors].
 func Parse(name string, src []byte, o Options) (*Config, error) {
-	if o.Dir == "" {
-		o.Dir = filepath.Dir(name)
-	}
-	r := &reader{name: name, options: o, src: source{text: string(src)}}
-	c := &Config{File: name, Dir: o.Dir}
+	r := newReader(name, src, o)
+	c := &Config{File: name, Dir: r.options.Dir}
 	if root := r.parse(); root != nil {
-		r.symbols, r.used = make(map[any]*yaml.Node), make(map[string]bool)
-		r.collectSnippets(root)
-		r.here = Pos{File: name, Line: 1, Col: 1}
+		r.begin(root)
 		configShape.read(r, root, c)
 		c.symbols = r.symbols
 	}
@@ -73,12 +68,31 @@ func Parse(name string, src []byte, o Options) (*Config, error) {
 	return c, nil
 }
 
+func newReader(name string, src []byte, o Options) *reader {
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(name)
+	}
+	return &reader{
+		name: name, options: o, src: source{text: string(src)},
+		noun: "a configuration", shortest: "the shortest configuration is: sites: {localhost: {root: .}}",
+	}
+}
+
+// begin makes r ready to read a tree.
+func (r *reader) begin(root *yaml.Node) {
+	r.symbols, r.used = make(map[any]*yaml.Node), make(map[string]bool)
+	r.collectSnippets(root)
+	r.here = Pos{File: r.name, Line: 1, Col: 1}
+}
+
 // reader walks the nodes of one file and collects its mistakes.
 type reader struct {
 	name    string
 	options Options
 	src     source
-	errs    Errors
+	// noun is what kind of file it is, shortest says what the shortest one is.
+	noun, shortest string
+	errs           Errors
 	// path is the way from the root to the node that is read, here the place of the
 	// key or item it belongs to.
 	path []step

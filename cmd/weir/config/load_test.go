@@ -175,6 +175,8 @@ func TestParse_HostileFilesAreRefusedQuickly(t *testing.T) {
 		fmt.Fprintf(&imports, "  h%d: {root: ., headers: {import: [s0, big]}}\n", i)
 	}
 	tests := []struct{ name, src, want string }{
+		{"long URL", "store: redis://h?" + strings.Repeat("password=x&", 100000) + "\nsites: {a: {root: .}}", "4096 characters at most"},
+		{"many authorities", "acme: [" + strings.Repeat("{email: a@b.cd}, ", 100000) + "zerossl]\nsites: {a: {root: .}}", "want 16 authorities at most"},
 		{"depth", strings.Repeat("[", 1<<20), "nested deeper"},
 		{"block depth", strings.Repeat("- ", 1<<16), "nested deeper"},
 		{"aliases", aliases.String(), "YAML aliases are not supported"},

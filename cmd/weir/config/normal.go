@@ -9,8 +9,8 @@ import (
 
 // Normal prints c as weir understood it: every setting of the process with its value,
 // defaults too; of sites what differs from the default; snippets put in. What
-// came from variables and files is shown as it was written, and header fields that
-// carry credentials are not shown at all.
+// came from variables and files is shown as it was written, and secrets, such as header
+// fields that carry credentials, are not shown at all.
 func Normal(c *Config) []byte {
 	p := &printer{config: c, symbols: c.symbols}
 	return layOut(configShape.print(p, c))

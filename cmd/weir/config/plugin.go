@@ -50,6 +50,7 @@ type PluginLimits struct {
 	Body       int64         // bytes, held for a guest that wants a body whole
 	Logs       int           // lines a second, of one instance
 	Calls      int           // to upstreams at once, of one instance
+	Store      int64         // bytes, of each part of the store that the plugin writes to
 }
 
 // Grants are what guests may reach; nothing by default.
@@ -57,8 +58,20 @@ type Grants struct {
 	Pos       Pos
 	Env       []Field // names as written
 	Files     []Mount
-	Upstreams []Text // names of Config.Upstreams
-	URLs      []Text // origins, such as "https://api.example.com"
+	Upstreams []Text   // names of Config.Upstreams
+	URLs      []Text   // origins, such as "https://api.example.com"
+	Store     []string // parts of the store, beside the plugin's own
+	Keys      []GrantKey
+}
+
+// GrantKey is a key that guests may use and never see. Without a secret or an Ed25519 key
+// weir makes one.
+type GrantKey struct {
+	Pos  Pos
+	Name string
+	// Secret is for HMAC-SHA256, of 32 bytes at least. Ed25519 is a private key, PKCS#8 in
+	// PEM. Both may be [redacted], which is neither.
+	Secret, Ed25519 string
 }
 
 // Mount is a directory that guests see as another one.
@@ -67,6 +80,20 @@ type Mount struct {
 	Host  string // resolved as other paths are
 	Guest string // begins with a slash
 	Write bool
+}
+
+// Bundled returns the names of the filters that weir brings along, which may be used where
+// plugins are named. An entry of plugins with such a name takes its place.
+func Bundled() []string { return []string{"basic-auth", "cors", "echo", "headers"} }
+
+// BundledModule stands for the file of the module that has them, in [Plugin.Wasm].
+const BundledModule = "bundled filters"
+
+// BundledPlugin returns the plugin that has all of them, as it would be written.
+func BundledPlugin() Plugin {
+	p := Plugin{Name: "weir.filters", Wasm: BundledModule, OnError: "closed", Isolation: "shared"}
+	fillPluginLimits(nil, &p.Limits)
+	return p
 }
 
 // PluginUse is a place where a plugin is used: as a filter, or to answer.

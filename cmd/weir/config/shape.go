@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -48,8 +49,10 @@ type object[T any] struct {
 	fill func(*reader, *T) // sets defaults; the reader is nil when it prints
 	// fields are read in their order here, whatever order the file has.
 	fields []field[T]
-	// short is the form that is no mapping.
-	short *shape[T]
+	// short is the form that is no mapping. Where there is none, instead may say what to
+	// write to those who expect one.
+	short   *shape[T]
+	instead string
 	// before may rewrite the mapping, of which own is what it was before its imports
 	// were put in; aliases are keys that it takes away.
 	before  func(r *reader, n, own *yaml.Node) *yaml.Node
@@ -99,7 +102,7 @@ func (o object[T]) read(r *reader, n *yaml.Node, v *T) {
 	case o.short != nil:
 		o.short.read(r, n, v)
 	default:
-		r.fail(n, "write it as a mapping with the keys "+o.keys(), "want a mapping, got %s", kind(n))
+		r.fail(n, cmp.Or(o.instead, "write it as a mapping with the keys "+o.keys()), "want a mapping, got %s", kind(n))
 		return
 	}
 	if o.after != nil {
@@ -149,20 +152,11 @@ func (o object[T]) has(key string) bool {
 	return false
 }
 
-// comesLater names what the design of weir has and this version has not.
-var comesLater = [...]string{"store", "acme"}
-
 // failUnknown reports a key and gives the one that was probably meant, or "".
 func (o object[T]) failUnknown(r *reader, key *yaml.Node) string {
 	known := make([]string, 0, len(o.fields)+len(o.aliases)+1)
 	for _, f := range append(o.fields[:len(o.fields):len(o.fields)], o.aliases...) {
 		known = append(known, f.key)
-	}
-	for _, later := range comesLater {
-		if key.Value == later && (o.name == "configuration" || o.name == "site" || o.name == "route") {
-			r.fail(key, "remove it for now", "%s comes with a later version of weir", later)
-			return ""
-		}
 	}
 	hint, near := "the keys here are "+o.keys(), nearest(key.Value, append(known, "import"))
 	if other := hintFor(o.name, key.Value); other != "" {

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-func fillStore(_ *reader, s *CacheStore) { *s = CacheStore{Memory: 64 << 20, Disk: 1 << 30} }
+func fillCacheStore(_ *reader, s *CacheStore) { *s = CacheStore{Memory: 64 << 20, Disk: 1 << 30} }
 
-var storeShort = shape[CacheStore]{
+var cacheStoreShort = shape[CacheStore]{
 	read: func(r *reader, n *yaml.Node, s *CacheStore) {
 		s.Default = new(Cache)
 		cacheShape.read(r, n, s.Default)
@@ -19,9 +19,9 @@ var storeShort = shape[CacheStore]{
 	schema: boolean.schema,
 }
 
-var storeShape = object[CacheStore]{
-	name: "cache_store", doc: "Where responses are kept.", short: &storeShort,
-	pos: func(s *CacheStore) *Pos { return &s.Pos }, fill: fillStore,
+var cacheStoreShape = object[CacheStore]{
+	name: "cache_store", doc: "Where responses are kept.", short: &cacheStoreShort,
+	pos: func(s *CacheStore) *Pos { return &s.Pos }, fill: fillCacheStore,
 	fields: []field[CacheStore]{
 		at("memory", "Memory for responses.", size(1<<20, ""), func(s *CacheStore) *int64 { return &s.Memory }),
 		at("dir", "Directory for responses on disk. Default: none are kept there.", place("a directory"), func(s *CacheStore) *string { return &s.Dir }),

@@ -73,12 +73,9 @@ var sha256Text = text("a SHA-256", func(s string) error {
 func fillPluginLimits(_ *reader, l *PluginLimits) {
 	*l = PluginLimits{
 		Memory: 64 << 20, CPU: 20 * time.Millisecond, Start: 5 * time.Second,
-		Queue: time.Second, Body: 1 << 20, Logs: 100, Calls: 64,
+		Queue: time.Second, Body: 1 << 20, Logs: 100, Calls: 64, Store: 64 << 20,
 	}
 }
-
-// autoRequestCPU is what requests have where nothing is said.
-const autoRequestCPU = 100 * time.Millisecond
 
 var fuelTime = duration(time.Millisecond, "")
 
@@ -88,7 +85,7 @@ var pluginLimitsShape = object[PluginLimits]{
 	fields: []field[PluginLimits]{
 		at("memory", "Memory of an instance.", size(64<<10, ""), func(l *PluginLimits) *int64 { return &l.Memory }),
 		at("cpu", "CPU for one call into the guest.", fuelTime, func(l *PluginLimits) *time.Duration { return &l.CPU }),
-		quiet(at("request_cpu", "CPU for all calls of one request, or auto: 100ms, or cpu where that is more; 1s for a CGI program.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.RequestCPU })),
+		quiet(at("request_cpu", "CPU for all calls of one request, or auto: 100ms, or cpu where that is more, and on top of that what long bodies and streams need; 1s for a CGI program.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.RequestCPU })),
 		at("start", "CPU for an instance to start and to configure itself.", fuelTime, func(l *PluginLimits) *time.Duration { return &l.Start }),
 		quiet(at("wall", "One call by the clock, what it waits for included, or auto: 1s; for a CGI program, how long it may be silent: 30s.", duration(time.Millisecond, "auto"), func(l *PluginLimits) *time.Duration { return &l.Wall })),
 		quiet(at("instances", "Instances at a time, or auto: 64 where each serves one request at a time, one per processor where each serves many.", autoCount, func(l *PluginLimits) *int { return &l.Instances })),
@@ -96,6 +93,7 @@ var pluginLimitsShape = object[PluginLimits]{
 		at("body", "Bytes of a body that are held for a guest that wants it whole.", size(1, ""), func(l *PluginLimits) *int64 { return &l.Body }),
 		at("logs", "Lines that an instance may log in a second.", integer(1, most), func(l *PluginLimits) *int { return &l.Logs }),
 		at("calls", "Calls to upstreams that an instance may have in flight.", integer(1, most), func(l *PluginLimits) *int { return &l.Calls }),
+		at("store", "What a part of the store may hold for the plugin to write to it.", size(1, ""), func(l *PluginLimits) *int64 { return &l.Store }),
 	},
 	after: func(r *reader, n *yaml.Node, l *PluginLimits) {
 		if k, _ := entry(n, "memory"); k != nil && l.Memory > 4<<30 {
@@ -103,8 +101,6 @@ var pluginLimitsShape = object[PluginLimits]{
 		}
 		cpu, _ := entry(n, "cpu")
 		switch k, _ := entry(n, "request_cpu"); {
-		case l.RequestCPU == 0 && l.CPU > autoRequestCPU:
-			l.RequestCPU = l.CPU
 		case l.RequestCPU == 0 || l.CPU <= l.RequestCPU:
 		case cpu == nil:
 			l.CPU = l.RequestCPU
@@ -144,6 +140,8 @@ var grantsShape = object[Grants]{
 		quiet(at("files", "Directories: /srv/data:/data to read, /srv/data:/data:rw to write too.", list(mountShape), func(g *Grants) *[]Mount { return &g.Files })),
 		quiet(at("upstreams", "Names of upstreams that guests may call.", list(upstreamName), func(g *Grants) *[]Text { return &g.Upstreams })),
 		quiet(at("urls", "Origins that guests may call: https://api.example.com.", list(originShape), func(g *Grants) *[]Text { return &g.URLs })),
+		quiet(at("store", "Parts of the store that guests may use beside the plugin's own: names of other plugins, or any.", list(spaceName), func(g *Grants) *[]string { return &g.Store })),
+		quiet(at("keys", "Keys that guests may sign with, by the names they have for them.", grantKeysShape, func(g *Grants) *[]GrantKey { return &g.Keys })),
 	},
 }.shape()
 

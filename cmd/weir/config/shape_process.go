@@ -18,9 +18,14 @@ var configShape = object[Config]{
 		fillLimits(nil, &c.Limits)
 		fillTimeouts(nil, &c.Timeouts)
 		fillLog(nil, &c.Log)
-		c.TLS.MinVersion = "1.2"
+		fillGlobalTLS(nil, &c.TLS)
+		c.Store = new(Store)
+		fillStore(nil, c.Store)
+		fillACME(c)
+		fillCertificates(nil, &c.Certificates)
+		fillOnDemand(nil, &c.OnDemand)
 		c.CA.Name = "weir local authority"
-		fillStore(nil, &c.Cache)
+		fillCacheStore(nil, &c.Cache)
 		c.Trusted.Header = "x-forwarded-for"
 		c.Compress = &Compress{}
 		fillCompress(nil, c.Compress)
@@ -32,16 +37,20 @@ var configShape = object[Config]{
 		at("listen", "Where clients connect. Default: HTTP on port 80 and HTTPS on port 443.", listenShape, func(c *Config) *Listen { return &c.Listen }),
 		at("admin", "Address for health, metrics and control, or off. It must not be reachable from outside.", adminShape, func(c *Config) *Admin { return &c.Admin }),
 		at("data", "Directory for what weir keeps, such as its internal certificate authority.", place("a directory"), func(c *Config) *string { return &c.Data }),
+		quiet(at("store", "What nodes share, certificates above all: a path, redis://…, postgres://…, or a mapping. Default: a file in the data directory.", ptr(storeShape), func(c *Config) **Store { return &c.Store })),
 		at("limits", "What clients may ask for at most.", limitsShape, func(c *Config) *Limits { return &c.Limits }),
 		at("timeouts", "How long clients may take.", timeoutsShape, func(c *Config) *Timeouts { return &c.Timeouts }),
 		at("log", "The access log of every site that has none of its own, and the level of weir's own log.", logShape, func(c *Config) *Log { return &c.Log }),
 		at("server_header", "Value of the Server field; false or off leaves it out.", serverHeader, func(c *Config) *string { return &c.ServerHeader }),
 		at("memory", "Targets of the garbage collector. Default: chosen by the memory that weir may use.", memoryShape, func(c *Config) *Memory { return &c.Memory }),
 		at("tls", "Defaults for the TLS of all sites.", globalTLSShape, func(c *Config) *TLS { return &c.TLS }),
+		quiet(at("acme", "Public authorities for certificates, in order of preference: {email: me@example.com}, or several. Default: Let's Encrypt.", issuersShape, func(c *Config) *[]Issuer { return &c.ACME })),
+		quiet(at("certificates", "How certificates are kept and renewed.", certificatesShape, func(c *Config) *Certificates { return &c.Certificates })),
+		quiet(at("on_demand", "Which names get certificates when a client asks for them, for sites with tls: on-demand.", onDemandShape, func(c *Config) *OnDemand { return &c.OnDemand })),
 		at("ca", "The internal certificate authority, for localhost and private names.", caShape, func(c *Config) *CA { return &c.CA }),
 		at("headers", "Header fields to change on every site.", ptr(headersShape), func(c *Config) **Headers { return &c.Headers }),
 		at("compress", "Compression on the fly, on every site that says nothing else.", ptr(compressShape), func(c *Config) **Compress { return &c.Compress }),
-		quiet(at("cache", "Where responses are kept, and whether they are on sites that say nothing of it: true, false or a mapping.", storeShape, func(c *Config) *CacheStore { return &c.Cache })),
+		quiet(at("cache", "Where responses are kept, and whether they are on sites that say nothing of it: true, false or a mapping.", cacheStoreShape, func(c *Config) *CacheStore { return &c.Cache })),
 		quiet(at("trusted_proxies", "Proxies before weir that are believed who the client is: private, loopback, cloudflare, fastly, unix, 10.0.0.0/8.", trustedShape, func(c *Config) *TrustedProxies { return &c.Trusted })),
 		quiet(at("upstreams", "Upstreams by name, for proxies that share one.", upstreamsShape, func(c *Config) *[]*Pool { return &c.Upstreams })),
 		quiet(at("plugins", "Plugins by name: modules of WebAssembly, for filters and modules.", pluginsShape, func(c *Config) *[]*Plugin { return &c.Plugins })),
@@ -264,8 +273,9 @@ var gogc = scalar[int]{
 
 var caShape = object[CA]{
 	name: "ca", doc: "The internal certificate authority.",
-	pos:  func(c *CA) *Pos { return &c.Pos },
-	fill: func(r *reader, c *CA) { c.Name = "weir local authority" },
+	instead: "this is weir's own authority; write acme: {ca: …} for another, or ca: {name: …}",
+	pos:     func(c *CA) *Pos { return &c.Pos },
+	fill:    func(r *reader, c *CA) { c.Name = "weir local authority" },
 	fields: []field[CA]{
 		at("name", "Name of a new root certificate.", text("a name", checkPrintable), func(c *CA) *string { return &c.Name }),
 		at("dir", "Where it is stored. Default: in the data directory.", place("a directory"), func(c *CA) *string { return &c.Dir }),

@@ -84,7 +84,7 @@ func misspelled(n *yaml.Node) bool {
 		key := n.Content[i].Value
 		known := slices.ContainsFunc(ruleFields, func(f field[Rule]) bool { return f.key == key })
 		hint := hintFor("", key)
-		if slices.Contains(comesLater[:], key) || !known && nearest(key, actionKeys) != "" ||
+		if !known && nearest(key, actionKeys) != "" ||
 			strings.HasPrefix(hint, "write proxy: ") || strings.HasPrefix(hint, "write root: ") {
 			return true
 		}

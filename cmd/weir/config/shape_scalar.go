@@ -253,24 +253,30 @@ func content(check func(string) error) shape[string] {
 }
 
 func (r *reader) contentOfFile(n *yaml.Node, path shape[string]) (string, bool) {
+	b, ok := r.fileContent(n, path)
+	s := strings.TrimSuffix(string(b), "\n")
+	return strings.TrimSuffix(s, "\r"), ok
+}
+
+// fileContent gives what the file of {file: path} holds.
+func (r *reader) fileContent(n *yaml.Node, path shape[string]) ([]byte, bool) {
 	key, value := entry(n, "file")
 	if key == nil || len(n.Content) != 2 || isNull(value) {
 		r.fail(n, braceHint(n), "want a text or {file: path}, got another mapping")
-		return "", false
+		return nil, false
 	}
 	name, before := "", len(r.errs)
 	if path.read(r, value, &name); len(r.errs) > before {
-		return "", false
+		return nil, false
 	}
 	if r.options.ReadFile == nil {
 		r.fail(value, "", "files cannot be read here")
-		return "", false
+		return nil, false
 	}
 	b, err := r.options.ReadFile(name)
 	if err != nil {
 		r.fail(value, "relative paths begin at the directory of the configuration file", "%s", err.Error())
-		return "", false
+		return nil, false
 	}
-	s := strings.TrimSuffix(string(b), "\n")
-	return strings.TrimSuffix(s, "\r"), true
+	return b, true
 }

@@ -87,7 +87,7 @@ var siteShape = object[Site]{
 	pos: func(s *Site) *Pos { return &s.Pos },
 	fields: append([]field[Site]{
 		unprinted(at("hosts", "More names of the site.", list(hostName), func(s *Site) *[]Host { return &s.Hosts })),
-		at("tls", "auto: a certificate for every name; internal: by weir's own authority; off; or certificate files.", tlsShape, func(s *Site) *TLS { return &s.TLS }),
+		at("tls", "auto: a certificate for every name; internal: by weir's own authority; on-demand: for a name when a client asks for it; off; or certificate files.", tlsShape, func(s *Site) *TLS { return &s.TLS }),
 		at("http", "What plain HTTP does: redirect to HTTPS, or serve. Default: redirect where the site has TLS.", word("redirect", "serve"), func(s *Site) *string { return &s.HTTP }),
 		quiet(at("hsts", "Tell browsers to use HTTPS only: true (a year), false or a duration.", hsts, func(s *Site) *time.Duration { return &s.HSTS })),
 		siteLog,
@@ -189,6 +189,7 @@ func checkConfig(r *reader, n *yaml.Node, c *Config) {
 	}
 	checkUse(r, c)
 	checkPlugins(r, c)
+	checkCertificates(r, c)
 	first := make(map[string]Pos, len(c.Sites))
 	for _, s := range c.Sites {
 		for _, h := range s.Hosts {
@@ -213,7 +214,7 @@ func checkPlain(r *reader, c *Config) {
 	for _, s := range c.Sites {
 		own := s.TLS.ClientAuth != nil && s.TLS.ClientAuth != c.TLS.ClientAuth
 		switch {
-		case own || s.TLS.Mode == "internal" || s.TLS.Mode == "files":
+		case own || s.TLS.Mode == "internal" || s.TLS.Mode == "on-demand" || s.TLS.Mode == "files":
 			r.report(s.TLS.Pos, 1, message, hint)
 		case s.HSTS > 0:
 			r.report(s.Pos, 1, "hsts needs TLS, and nothing listens for HTTPS", hint)

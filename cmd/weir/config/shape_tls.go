@@ -3,19 +3,18 @@ package config
 import "go.yaml.in/yaml/v4"
 
 var (
-	tlsMode    = word("auto", "internal", "off")
+	tlsMode    = hinted(word("auto", "internal", "on-demand", "off"), modeHabits)
 	minVersion = word("1.2", "1.3")
-	tlsShort   = shape[TLS]{
-		read: func(r *reader, n *yaml.Node, t *TLS) {
-			if n.Value == "on-demand" {
-				r.fail(n, "use auto, internal, off, or {cert: file, key: file}", "on-demand comes with a later version of weir")
-				return
-			}
-			tlsMode.read(r, n, &t.Mode)
-		},
-		schema: tlsMode.schema,
-	}
+	tlsShort   = inside(tlsMode, func(t *TLS) *string { return &t.Mode })
 )
+
+// modeHabits are words of other proxies.
+var modeHabits = map[string]string{
+	"true": "auto", "on": "auto", "yes": "auto", "acme": "auto", "letsencrypt": "auto", "public": "auto",
+	"false": "off", "no": "off", "none": "off", "disabled": "off", "plain": "off",
+	"self-signed": "internal", "selfsigned": "internal", "local": "internal", "private": "internal",
+	"on_demand": "on-demand", "ondemand": "on-demand", "demand": "on-demand",
+}
 
 // fillTLS starts a site from the defaults.
 func fillTLS(r *reader, t *TLS) {
@@ -44,17 +43,33 @@ var siteAuthField = func() field[TLS] {
 	return f
 }()
 
+func fillGlobalTLS(_ *reader, t *TLS) {
+	t.MinVersion, t.Tickets = "1.2", new(Tickets)
+	fillTickets(nil, t.Tickets)
+}
+
 var globalTLSShape = object[TLS]{
-	name: "tls_defaults", doc: "Defaults for the TLS of all sites.",
-	pos: func(t *TLS) *Pos { return &t.Pos }, fields: []field[TLS]{versionField, authField},
-	after: func(_ *reader, _ *yaml.Node, t *TLS) { dropAuth(t) },
+	name: "tls_defaults", doc: "Defaults for the TLS of all sites, and what holds for all of them.",
+	pos: func(t *TLS) *Pos { return &t.Pos }, fill: fillGlobalTLS,
+	fields: []field[TLS]{
+		versionField, authField,
+		quiet(at("session_tickets", "Keys of TLS sessions, which all nodes share: a mapping, or off: sessions are not resumed.", ticketsShape, func(t *TLS) **Tickets { return &t.Tickets })),
+		quiet(at("zero_rtt", "Let clients that come back send requests before the handshake ends. Such requests can be replayed by others.", boolean, func(t *TLS) *bool { return &t.ZeroRTT })),
+		quiet(at("ech", "Encrypted Client Hello: {public_name: ech.example.com}, or off.", echShape, func(t *TLS) **ECH { return &t.ECH })),
+	},
+	after: func(r *reader, n *yaml.Node, t *TLS) {
+		dropAuth(t)
+		if k, _ := entry(n, "zero_rtt"); k != nil && t.ZeroRTT && t.Tickets == nil {
+			r.fail(k, "remove it, or session_tickets: off", "early data needs sessions that are resumed")
+		}
+	},
 }.shape()
 
 var tlsShape = object[TLS]{
 	name: "tls", doc: "The TLS of a site.", short: &tlsShort,
 	pos: func(t *TLS) *Pos { return &t.Pos },
 	fields: []field[TLS]{
-		{key: "mode", doc: "auto, internal or off; left out where cert and key are given.", schema: tlsMode.schema,
+		{key: "mode", doc: "auto, internal, on-demand or off; left out where cert and key are given.", schema: tlsMode.schema,
 			read: func(r *reader, n *yaml.Node, t *TLS) { tlsShort.read(r, n, t) },
 			print: func(p *printer, t *TLS) *yaml.Node {
 				if t.Mode == "files" {
@@ -65,6 +80,8 @@ var tlsShape = object[TLS]{
 		at("cert", "File with the certificate and its chain, in PEM.", place("a certificate file"), func(t *TLS) *string { return &t.Cert }),
 		at("key", "File with the private key, in PEM.", place("a key file"), func(t *TLS) *string { return &t.Key }),
 		versionField, siteAuthField,
+		at("acme", "The authorities of this site, in order of preference. Default: the global ones.", issuersShape, func(t *TLS) *[]Issuer { return &t.ACME }),
+		at("profile", "What kind of certificate to ask for, such as shortlived. Default: as the authority has it.", text("a profile", checkProfile), func(t *TLS) *string { return &t.Profile }),
 	},
 	after: func(r *reader, n *yaml.Node, t *TLS) {
 		dropAuth(t)
@@ -77,6 +94,15 @@ var tlsShape = object[TLS]{
 		cert, _ := entry(n, "cert")
 		key, _ := entry(n, "key")
 		mode, _ := entry(n, "mode")
+		for _, k := range []string{"acme", "profile"} {
+			switch k, _ := entry(n, k); {
+			case k == nil:
+			case cert != nil || key != nil:
+				r.fail(k, "remove it, or cert and key", "a site that brings its certificate asks no authority for one")
+			case t.Mode == "internal" || t.Mode == "off":
+				r.fail(k, "remove it, or write mode: auto", "%s has no meaning in the mode %s", k.Value, t.Mode)
+			}
+		}
 		switch {
 		case cert == nil && key == nil:
 			if auth, _ := entry(n, "client_auth"); auth != nil && t.Mode == "off" {

@@ -14,7 +14,7 @@ var useNamed = object[PluginUse]{
 	name: "filter", doc: "A plugin by its name.",
 	pos: func(v *PluginUse) *Pos { return &v.Pos },
 	fields: append([]field[PluginUse]{
-		required(at("use", "Name of an entry of plugins.", pluginName, func(v *PluginUse) *Text { return &v.Name })),
+		required(at("use", "Name of an entry of plugins, or of a filter that weir brings along: basic-auth, cors, echo, headers.", pluginName, func(v *PluginUse) *Text { return &v.Name })),
 	}, lift([]field[Plugin]{pluginConfig, pluginRootID}, func(v *PluginUse) *Plugin { return &v.Plugin })...),
 }.shape()
 
@@ -78,9 +78,9 @@ var pluginName = shape[Text]{
 		if pluginText.read(r, n, &t.Text); t.Text == "" {
 			return
 		}
-		known := make([]string, len(r.global.Plugins))
-		for i, p := range r.global.Plugins {
-			known[i] = p.Name
+		known := Bundled()
+		for _, p := range r.global.Plugins {
+			known = append(known, p.Name)
 		}
 		if slices.Contains(known, t.Text) {
 			r.used["plugin "+t.Text] = true
@@ -109,7 +109,8 @@ var cgiShape = object[CGI]{
 		quiet(at("limits", "What programs may take.", pluginLimitsShape, func(v *CGI) *PluginLimits { return &v.Limits })),
 		quiet(at("grants", "What programs may reach: nothing, where this says nothing.", grantsShape, func(v *CGI) *Grants { return &v.Grants })),
 	},
-	after: func(r *reader, _ *yaml.Node, v *CGI) {
+	after: func(r *reader, n *yaml.Node, v *CGI) {
+		checkCGIGrants(r, n)
 		if len(v.Dirs) == 0 {
 			r.report(r.here, keyWidth(r), "no directory", "write cgi: /cgi-bin")
 		}

@@ -5,7 +5,7 @@ import "time"
 // TLS says how a site does TLS.
 type TLS struct {
 	Pos Pos
-	// Mode is "auto", "internal" (the internal CA), "off" or "files".
+	// Mode is "auto", "internal" (the internal CA), "on-demand", "off" or "files".
 	Mode string
 	// Cert and Key are PEM files, set exactly when Mode is "files".
 	Cert, Key string
@@ -13,6 +13,17 @@ type TLS struct {
 	MinVersion string
 	// ClientAuth asks clients for a certificate; nil: it does not.
 	ClientAuth *ClientAuth
+
+	// ACME has the site's own authorities, in order of preference; nil: Config.ACME.
+	// Set in the modes "auto" and "on-demand" alone, as is Profile.
+	ACME []Issuer
+	// Profile is what kind of certificate to ask for; empty: as the authority has it.
+	Profile string
+
+	// Tickets, ZeroRTT and ECH hold for all sites and are set in Config.TLS alone.
+	Tickets *Tickets // nil: sessions are not resumed
+	ZeroRTT bool
+	ECH     *ECH // nil: off
 }
 
 // ClientAuth says which certificates of clients are accepted.

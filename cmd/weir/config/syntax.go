@@ -45,7 +45,7 @@ func (r *reader) parse() *yaml.Node {
 	var first, second yaml.Node
 	switch err := loader.Load(&first); {
 	case err == io.EOF || err == nil && (len(first.Content) == 0 || first.Content[0].Value == "" && isNull(first.Content[0])):
-		r.report(Pos{Line: 1, Col: 1}, 1, "the file is empty", "the shortest configuration is: sites: {localhost: {root: .}}")
+		r.report(Pos{Line: 1, Col: 1}, 1, "the file is empty", r.shortest)
 		return nil
 	case err != nil:
 		r.reportSyntax(err)
@@ -53,7 +53,7 @@ func (r *reader) parse() *yaml.Node {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		r.report(Pos{Line: second.Line, Col: 1}, 3, "a second document begins here", "a configuration is one document; remove the line ---")
+		r.report(Pos{Line: second.Line, Col: 1}, 3, "a second document begins here", r.noun+" is one document; remove the line ---")
 	case err != io.EOF:
 		r.reportSyntax(err)
 		return nil

@@ -181,6 +181,11 @@ func printDuration(d time.Duration) string {
 // duration is a time span of low at least; zero is written as the word zero, if that
 // is not empty.
 func duration(low time.Duration, zero string) shape[time.Duration] {
+	return between(low, maxDuration, zero)
+}
+
+// between is a duration of high at most.
+func between(low, high time.Duration, zero string) shape[time.Duration] {
 	want := "a duration such as 10s, 1m30s or 7d"
 	if zero != "" {
 		want += ", or " + zero
@@ -208,6 +213,9 @@ func duration(low time.Duration, zero string) shape[time.Duration] {
 			}
 			if d < low {
 				return 0, errors.New("want at least " + printDuration(low) + ", got " + strconv.Quote(short(s)))
+			}
+			if d > high {
+				return 0, errors.New("want at most " + printDuration(high) + ", got " + strconv.Quote(short(s)))
 			}
 			return d, nil
 		},
