@@ -46,6 +46,11 @@ func startAdmin(p *process, address string) (*admin, error) {
 	mux.HandleFunc("GET /upstreams", a.upstreams)
 	mux.HandleFunc("POST /upstreams/drain", a.drainUpstream)
 	mux.HandleFunc("GET /plugins", a.plugins)
+	mux.HandleFunc("GET /certificates", a.certificates)
+	mux.HandleFunc("POST /certificates/renew", a.renewCertificate)
+	mux.HandleFunc("POST /certificates/revoke", a.revokeCertificate)
+	mux.HandleFunc("GET /ech", a.ech)
+	mux.HandleFunc("GET /store", a.store)
 	mux.HandleFunc("GET /cache", a.cache)
 	mux.HandleFunc("POST /cache/purge", a.purge)
 	a.server = http.Server{
@@ -92,10 +97,18 @@ func guard(next http.Handler) http.Handler {
 
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
 
-func (a *admin) ready(w http.ResponseWriter, _ *http.Request) {
+// ready serves GET /ready. With ?certificates=1 it also says no while a name that a site
+// has lacks a certificate.
+func (a *admin) ready(w http.ResponseWriter, r *http.Request) {
 	if !a.process.ready.Load() {
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
+	}
+	if r.URL.Query().Get("certificates") == "1" {
+		if lacks := a.lacking(); lacks != "" {
+			http.Error(w, lacks, http.StatusServiceUnavailable)
+			return
+		}
 	}
 	io.WriteString(w, "ready\n")
 }

@@ -25,8 +25,10 @@ type builder struct {
 
 	unrouted map[string]*edge.Route // of sites without an action of their own
 
-	files map[string]exchange.Handler // by their settings
-	pools map[string]builtPool        // of upstreams, by name
+	files   map[string]exchange.Handler // by their settings
+	issuers map[*config.Issuer]builtIssuer
+	inPlan  map[string]bool      // keys of issuers and policies that are used
+	pools   map[string]builtPool // of upstreams, by name
 
 	plugins builtPlugins
 }
@@ -51,10 +53,11 @@ func (w *world) build(c *config.Config) (*edge.Snapshot, error) {
 
 // buildUntil is build, which fails soon after ctx has ended.
 func (w *world) buildUntil(ctx context.Context, c *config.Config) (*edge.Snapshot, error) {
-	b := &builder{ctx: ctx, world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}}
+	b := &builder{ctx: ctx, world: w, c: c, files: map[string]exchange.Handler{}, pools: map[string]builtPool{}, unrouted: map[string]*edge.Route{}, issuers: map[*config.Issuer]builtIssuer{}, inPlan: map[string]bool{}}
 	b.plugins = newBuiltPlugins()
 	if w.builds++; w.builds == 1 {
 		w.data, _ = dataDir(c) // whoever cannot do without it says so
+		w.first = &config.Config{File: c.File, Dir: c.Dir, Data: c.Data, Store: c.Store}
 	}
 	b.openPlugins()
 	w.modules = b.plugins.read
@@ -98,8 +101,13 @@ func (b *builder) snapshot() *edge.Snapshot {
 		b.conflicts(err)
 	}
 	snap.Routes, snap.Unrouted = table, b.unrouted
-	if len(b.c.Listen.HTTPS) > 0 {
-		snap.TLS = (&chooser{routes: table, sites: b.security()}).choose
+	if err := b.world.certs.open(b.c); err != nil {
+		b.fail(b.c.Store.Pos, b.c.Pos, err)
+	} else if len(b.c.Listen.HTTPS) > 0 {
+		snap.TLS = b.secured(table).choose
+	}
+	if a := b.world.certs.answers; a != nil {
+		snap.Challenge = a.HTTP
 	}
 	snap.Closers = b.closers
 	return snap
@@ -239,4 +247,13 @@ func matchers(m *config.Match) (all []route.Matcher) {
 		add(route.Query, f)
 	}
 	return all
+}
+
+// misplaced is an error of a setting, with the place where that stands.
+func misplaced(c *config.Config, at config.Pos, err error) error {
+	if at.Line == 0 {
+		return err
+	}
+	src, _ := os.ReadFile(c.File)
+	return config.Mistakes(string(src), &config.Error{Pos: at, Message: err.Error(), Hint: hintFor(err)})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 
@@ -51,6 +52,12 @@ func (b *builder) openPlugins() {
 			continue
 		}
 		b.plugins.open[pluginKey(o.c)] = o.plugin
+		if g := &o.c.Grants; len(g.Store)+len(g.Keys) > 0 && o.plugin.ABI() != "proxy-wasm" {
+			b.failPlugin(g.Pos, o.c, hinted{
+				fmt.Errorf("it speaks %s, which has no way to ask for the store or a key", o.plugin.ABI()),
+				"remove store and keys from grants; filters and modules of Proxy-Wasm have them",
+			})
+		}
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 
 	"github.com/weirproxy/weir/cmd/weir/config"
 	"github.com/weirproxy/weir/edge/exchange"
+	"github.com/weirproxy/weir/filters"
 	"github.com/weirproxy/weir/wasmhost"
 	"github.com/weirproxy/weir/wasmhost/guest"
+	"github.com/weirproxy/weir/wasmhost/services"
 	"github.com/weirproxy/weir/wasmhost/vm"
 )
 
@@ -95,13 +97,23 @@ func (b *builder) usedPlugin(u *config.PluginUse) (*config.Plugin, guest.Use) {
 	c := &u.Plugin
 	if name := u.Name.Text; name != "" {
 		i := slices.IndexFunc(b.c.Plugins, func(p *config.Plugin) bool { return p.Name == name })
-		c = b.c.Plugins[i] // names were checked when they were read
+		if i < 0 { // names were checked when they were read: it is a bundled one
+			return bundled(u)
+		}
+		c = b.c.Plugins[i]
 	}
 	want := guest.Use{Root: cmp.Or(u.Plugin.RootID, c.RootID), Config: []byte(c.Config.Text)}
 	if u.Plugin.Config.Pos.Line > 0 {
 		want.Config = []byte(u.Plugin.Config.Text)
 	}
 	return c, want
+}
+
+// bundled returns the plugin of all bundled filters, and which of them is meant.
+func bundled(u *config.PluginUse) (*config.Plugin, guest.Use) {
+	c := config.BundledPlugin()
+	c.Pos = u.Pos
+	return &c, guest.Use{Root: u.Name.Text, Config: []byte(u.Plugin.Config.Text)}
 }
 
 // givesBack has the snapshot give back what is opened from now on.
@@ -131,7 +143,12 @@ func (b *builder) failPlugin(at config.Pos, c *config.Plugin, err error) {
 // code reads the module of a plugin, once for all that have the same.
 func (b *builder) code(c *config.Plugin) ([]byte, error) {
 	m, ok := b.plugins.code[c.Wasm]
-	if !ok {
+	switch {
+	case ok:
+	case c.Wasm == config.BundledModule:
+		m.code, m.err = filters.Module()
+		b.plugins.code[c.Wasm] = m
+	default:
 		if info, err := os.Stat(c.Wasm); err == nil {
 			b.plugins.read[c.Wasm] = info // before it is read: what changes by then is seen as changed
 		}
@@ -199,6 +216,9 @@ func pluginName(c *config.Plugin) string {
 // pluginKey tells plugins with different settings apart. The configuration belongs to
 // the place of use.
 func pluginKey(c *config.Plugin) string {
+	if c.Wasm == config.BundledModule {
+		return "\x00" + c.Name // there may be a plugin of that name
+	}
 	if c.Name != "" {
 		return c.Name
 	}
@@ -215,7 +235,7 @@ func settingsOfPlugin(c *config.Plugin) wasmhost.Settings {
 		Name: pluginName(c), Limits: limitsOfPlugin(&c.Limits), Open: c.OnError == "open",
 		Own: c.Isolation == "filter", Fresh: c.Isolation == "request",
 		VMID: c.VMID, Config: []byte(c.VMConfig.Text), HoldHeaders: c.HoldHeaders, Interpret: c.Interpreter, Args: c.Args,
-		Grants: grantsOf(&c.Grants),
+		Grants: grantsOf(&c.Grants), Store: cmp.Or(c.Name, filepath.Base(c.Wasm)), Room: c.Limits.Store,
 	}
 	if s.VMID == "" {
 		s.Space = ownVM + c.Name
@@ -246,6 +266,11 @@ func grantsOf(c *config.Grants) (g wasmhost.Grants) {
 	}
 	for _, u := range c.URLs {
 		g.URLs = append(g.URLs, u.Text)
+	}
+	g.Store = c.Store
+	for i := range c.Keys {
+		k := &c.Keys[i]
+		g.Keys = append(g.Keys, services.Key{Name: k.Name, Secret: []byte(k.Secret), Seed: k.Seed()})
 	}
 	return g
 }

@@ -67,11 +67,11 @@ func judgeCache(t *testing.T, cases []cacheCase) {
 	columns := []string{"required pass", "required fail", "required setup", "required dependency", "optimal pass", "optimal missed", "optimal setup", "optimal dependency", "check yes", "check no", "check setup", "check dependency"}
 	t.Logf("%-14s %s", "", strings.Join(columns, ", "))
 	for _, name := range names {
-		line := ""
+		var line strings.Builder
 		for _, column := range columns {
-			line += fmt.Sprintf("%5d", counts[name][column])
+			line.WriteString(fmt.Sprintf("%5d", counts[name][column]))
 		}
-		t.Logf("%-14s%s", name, line)
+		t.Logf("%-14s%s", name, line.String())
 	}
 	// A suite in which little could be tried proves little.
 	if got := counts["weir"]["required pass"]; got < 120 {

@@ -346,11 +346,10 @@ func (m *moody) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const moodConf = `
 listen: {http: "${HTTP}", https: "${HTTPS}"}
 admin: "${ADMIN}"
-log: {format: off}
 upstreams:
   well: {to: WELL}
-  pair: {to: [FRIEND, MOODY], eject: {failures: 3, for: 100ms}, timeouts: {response: 400ms}}
-  alone: {to: MOODY, timeouts: {response: 400ms}}
+  pair: {to: [FRIEND, MOODY], eject: {failures: 3, for: 100ms}, timeouts: {response: 1500ms}}
+  alone: {to: MOODY, timeouts: {response: 1500ms}}
 sites:
   localhost:
     http: serve
@@ -361,10 +360,10 @@ sites:
 `
 
 // headLimit is response: above, and what the sweeper may overrun it by; what a busy
-// machine adds is in slack.
+// machine adds is in slack. Machines have been seen to stand still for more than a second.
 const (
-	headLimit = 400 * time.Millisecond
-	slack     = 1500 * time.Millisecond
+	headLimit = 1500 * time.Millisecond
+	slack     = 4 * time.Second
 )
 
 // asking is a client that asks without a pause, and what it got.
@@ -560,6 +559,11 @@ func TestChaos_UpstreamsThatFail(t *testing.T) {
 		strings.NewReplacer("WELL", well.address, "FRIEND", friend.address, "MOODY", bad.address).Replace(moodConf))}
 	end := o.begin(t)
 	defer end()
+	defer func() {
+		if t.Failed() {
+			t.Log("why requests failed:\n" + o.grep(`"status":502`, `"status":504`))
+		}
+	}()
 	o.recovered(t)
 	o.report(t, "all well", "")
 	for range 3 {

@@ -16,22 +16,32 @@ import (
 )
 
 type filterCmd struct {
-	Inspect inspectCmd   `cmd:"" help:"Say what a module speaks, wants and costs."`
-	Run     filterRunCmd `cmd:"" help:"Put one filter in front of an upstream, and swap it when its file changes."`
+	New     filterNewCmd   `cmd:"" help:"Begin a filter or module, in Go, Rust, AssemblyScript or C."`
+	Build   filterBuildCmd `cmd:"" help:"Build the one in a directory."`
+	Test    filterTestCmd  `cmd:"" help:"Run cases against a built filter or module."`
+	Bench   filterBenchCmd `cmd:"" help:"Measure what a filter or module costs."`
+	Inspect inspectCmd     `cmd:"" help:"Say what a module speaks, wants and costs."`
+	Run     filterRunCmd   `cmd:"" help:"Put one filter in front of an upstream, and swap it when its file changes."`
 }
 
 // filterRunCmd is `weir filter run`.
 type filterRunCmd struct {
 	File string `arg:"" help:"The module."`
 
+	From string `short:"f" default:"http://localhost:8080" placeholder:"ADDRESS" help:"Where to listen, as weir proxy takes it. Default: http://localhost:8080."`
+	guestFlags
+}
+
+// guestFlags say how one guest is served, without a configuration.
+type guestFlags struct {
 	To       []string `short:"t" placeholder:"URL" sep:"none" help:"The upstream: 9000, 10.0.0.1:9000, https://name. Without one, what passes the filter is answered with 200."`
-	From     string   `short:"f" default:"http://localhost:8080" placeholder:"ADDRESS" help:"Where to listen, as weir proxy takes it. Default: http://localhost:8080."`
 	Module   bool     `help:"Let the module answer, rather than filter. A CGI program needs no such word."`
 	Config   string   `short:"c" placeholder:"TEXT|@FILE" help:"What the guest reads as its configuration: a text, or a file."`
 	RootID   string   `placeholder:"ID" help:"Which of several filters in a Proxy-Wasm module."`
 	Env      []string `short:"e" placeholder:"NAME=VALUE" sep:"none" help:"Grant an environment variable."`
 	Mount    []string `placeholder:"DIR:GUEST[:rw]" sep:"none" help:"Grant a directory."`
 	URL      []string `placeholder:"ORIGIN" sep:"none" help:"Grant calls to an origin: https://api.example.com."`
+	Upstream []string `placeholder:"NAME=URL" sep:"none" help:"Grant calls to an upstream by this name."`
 	Memory   string   `placeholder:"SIZE" help:"Limit of memory. Default: 64MiB."`
 	CPU      string   `name:"cpu" placeholder:"TIME" help:"Limit of CPU for one call. Default: 20ms."`
 	Open     bool     `help:"Go on without the filter when the guest fails (on_error: open)."`
@@ -53,7 +63,7 @@ func (cmd *filterRunCmd) Run(a *app) error {
 	if err != nil {
 		return hinted{err, ""}
 	}
-	text, err := cmd.configuration(code)
+	text, err := cmd.configuration(cmd.From, "it", cmd.File, code)
 	if err != nil {
 		fmt.Fprintln(a.stderr, "weir filter run:", err)
 		return exitError(exitUsage)
@@ -101,14 +111,14 @@ func (w *world) speaks() (abi string) {
 }
 
 // configuration writes down what the options mean, as weir proxy does.
-func (cmd *filterRunCmd) configuration(code []byte) (string, error) {
-	from, err := parseFrom(cmd.From)
+func (cmd *guestFlags) configuration(at, name, file string, code []byte) (string, error) {
+	from, err := parseFrom(at)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen: {%s}\nadmin: off\nlog: {format: console}\n", from.listen())
-	if err := cmd.plugin(&b); err != nil {
+	if err := cmd.plugin(&b, name, file); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(&b, "sites:\n  %s:\n    tls: %s\n", quote(from.site()), from.tls())
@@ -116,10 +126,10 @@ func (cmd *filterRunCmd) configuration(code []byte) (string, error) {
 		if len(cmd.To) > 0 {
 			return "", errors.New("a module that answers has no upstream; leave --to out")
 		}
-		b.WriteString("    module: it\n")
+		fmt.Fprintf(&b, "    module: %s\n", quote(name))
 		return b.String(), nil
 	}
-	b.WriteString("    filters: it\n")
+	fmt.Fprintf(&b, "    filters: %s\n", quote(name))
 	if len(cmd.To) == 0 {
 		b.WriteString("    respond: \"The filter let this request pass. With --to URL it would go there.\\n\"\n")
 		return b.String(), nil
@@ -132,9 +142,9 @@ func (cmd *filterRunCmd) configuration(code []byte) (string, error) {
 	return b.String(), nil
 }
 
-// plugin writes the entry of the plugin.
-func (cmd *filterRunCmd) plugin(b *strings.Builder) error {
-	fmt.Fprintf(b, "plugins:\n  it:\n    wasm: %s\n", quote(cmd.File))
+// plugin writes the entry of the plugin, whose module is file.
+func (cmd *guestFlags) plugin(b *strings.Builder, name, file string) error {
+	fmt.Fprintf(b, "plugins:\n  %s:\n    wasm: %s\n", quote(name), quote(file))
 	setting := func(indent, key, value string) {
 		if value != "" {
 			fmt.Fprintf(b, "%s%s: %s\n", indent, key, value)
@@ -159,7 +169,12 @@ func (cmd *filterRunCmd) plugin(b *strings.Builder) error {
 		setting("      ", "memory", cmd.Memory)
 		setting("      ", "cpu", cmd.CPU)
 	}
-	if len(cmd.Env)+len(cmd.Mount)+len(cmd.URL) == 0 {
+	return cmd.grants(b, setting)
+}
+
+// grants writes what the plugin is granted, and the upstreams among it.
+func (cmd *guestFlags) grants(b *strings.Builder, setting func(indent, key, value string)) error {
+	if len(cmd.Env)+len(cmd.Mount)+len(cmd.URL)+len(cmd.Upstream) == 0 {
 		return nil
 	}
 	b.WriteString("    grants:\n")
@@ -180,6 +195,18 @@ func (cmd *filterRunCmd) plugin(b *strings.Builder) error {
 		for _, v := range list {
 			fmt.Fprintf(b, "        - %s\n", quote(v))
 		}
+	}
+	var names, pools strings.Builder
+	for _, u := range cmd.Upstream {
+		name, url, ok := strings.Cut(u, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("--upstream %s: want NAME=URL", u)
+		}
+		fmt.Fprintf(&names, "        - %s\n", quote(name))
+		fmt.Fprintf(&pools, "  %s: %s\n", quote(name), quote(url))
+	}
+	if names.Len() > 0 {
+		b.WriteString("      upstreams:\n" + names.String() + "upstreams:\n" + pools.String())
 	}
 	return nil
 }

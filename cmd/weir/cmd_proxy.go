@@ -13,20 +13,20 @@ import (
 
 	"github.com/lmittmann/tint"
 
-	"github.com/weirproxy/weir/certs"
 	"github.com/weirproxy/weir/cmd/weir/config"
 )
 
 type proxyCmd struct {
 	Targets []string `arg:"" optional:"" name:"to" help:"Where to pass requests on to, as with --to."`
 
-	From       string   `short:"f" default:"localhost:8443" placeholder:"ADDRESS" help:"Where to listen: localhost:8443 (HTTPS), :8080 (plain HTTP), app.lan (ports 443 and 80), http://example.com. Default: localhost:8443."`
+	From       string   `short:"f" default:"localhost:8443" placeholder:"ADDRESS" help:"Where to listen: localhost:8443 (HTTPS), :8080 (plain HTTP), example.com or app.lan (ports 443 and 80), http://example.com. Default: localhost:8443."`
 	To         []string `short:"t" placeholder:"URL" sep:"none" help:"Where to pass requests on to: 9000, 10.0.0.1:9000, https://name, h2://, h2c://, h3://, unix:/path. Several share the requests."`
 	ChangeHost bool     `help:"Ask the upstream for its own name, not for the one that the client asked for."`
 	Insecure   bool     `help:"Do not verify the upstream's certificate."`
 	Cache      bool     `help:"Keep responses that may be kept, in memory."`
 	Header     []string `short:"H" placeholder:"'NAME: VALUE'" help:"Header field to add to every response." sep:"none"`
-	AccessLog  bool     `help:"Print a line for every request, not only for those that failed."`
+	publicFlags
+	AccessLog bool `help:"Print a line for every request, not only for those that failed."`
 }
 
 // Help is what `weir proxy --help` adds.
@@ -34,6 +34,8 @@ func (*proxyCmd) Help() string {
 	return `It does what a configuration with "proxy:" does; see weir run.
 
   weir proxy 9000        https://localhost:8443 to a program on port 9000
+  weir proxy --from example.com 9000
+                         https://example.com with a certificate of Let's Encrypt
   weir proxy --from :8080 --to https://example.com --change-host`
 }
 
@@ -74,6 +76,7 @@ func (cmd *proxyCmd) configuration() (string, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "listen: {%s}\nadmin: off\nlog: {format: console, requests: %s}\n", from.listen(), map[bool]string{true: "all", false: "failed"}[cmd.AccessLog])
+	b.WriteString(cmd.acme())
 	fmt.Fprintf(&b, "sites:\n  %s:\n    tls: %s\n    proxy:\n      to: [%s]\n", quote(from.site()), from.tls(), strings.Join(to, ", "))
 	if cmd.ChangeHost {
 		b.WriteString("      host: upstream\n")
@@ -117,10 +120,6 @@ func parseFrom(s string) (from, error) {
 		return f, fmt.Errorf("--from %s: want localhost:8443, example.com or :8080", s)
 	}
 	f.secure = scheme == "https" || !given && f.host != "" && notAddress != nil
-	if f.secure && f.host != "" && !certs.IsInternal(f.host) {
-		return f, fmt.Errorf("--from %s: weir's own CA signs for localhost and private names only, and certificates from public authorities (ACME) come with a later version; "+
-			"give certificate files in a configuration (weir run), or try: weir proxy --from http://%s", s, rest)
-	}
 	return f, nil
 }
 
@@ -167,5 +166,6 @@ func (cmd *proxyCmd) welcome(w io.Writer, p *process) {
 		fmt.Fprintf(w, "      -> %s\n", e.URL)
 	}
 	p.trustHint(w)
+	p.publicHint(w)
 	fmt.Fprintf(w, "\n  Stop with Ctrl-C.\n\n")
 }

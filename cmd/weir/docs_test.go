@@ -14,7 +14,7 @@ import (
 )
 
 // documents are the ones whose links and examples are checked.
-var documents = []string{"README.md", "PROXYING.md", "PLUGINS.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md", "examples/systemd/README.md", "examples/container/README.md", "examples/app/README.md", "examples/websocket/README.md", "examples/grpc/README.md", "examples/filter/README.md", "examples/cgi/README.md"}
+var documents = []string{"README.md", "PROXYING.md", "PLUGINS.md", "sdk/README.md", "sdk/TESTING.md", "sdk/HOST.md", "CERTIFICATES.md", "ARCHITECTURE.md", "RATIONALE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "examples/quickstart/README.md", "examples/systemd/README.md", "examples/container/README.md", "examples/app/README.md", "examples/websocket/README.md", "examples/grpc/README.md", "examples/filter/README.md", "examples/cgi/README.md", "examples/cluster/README.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()
@@ -23,6 +23,13 @@ func readDocument(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 var link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
@@ -47,10 +54,14 @@ func TestHouse_DocumentsQuoteValidConfiguration(t *testing.T) {
 	found := 0
 	for _, name := range documents {
 		for _, m := range yamlBlock.FindAllStringSubmatch(readDocument(t, name), -1) {
+			if name == "sdk/TESTING.md" && !strings.Contains(m[1], "sites:") {
+				continue // cases, which TestTesting holds to what weir filter test reads
+			}
 			found++
 			file := filepath.Join(t.TempDir(), "weir.yaml")
-			if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
-				t.Fatal(err)
+			write(t, file, m[1])
+			for _, secret := range namedFile.FindAllStringSubmatch(m[1], -1) {
+				write(t, filepath.Join(filepath.Dir(file), secret[1]), strings.Repeat("5e", 32))
 			}
 			if _, err := config.Load(file, os.LookupEnv); err != nil {
 				t.Errorf("%s quotes a configuration that weir refuses:\n%v", name, err)

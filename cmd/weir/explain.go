@@ -123,7 +123,7 @@ func (e *explanation) print(u *url.URL) {
 	site, rule, where := e.find()
 	if site != nil {
 		e.line("site", site.Hosts[0].Name, site.Pos.String())
-		e.line("tls", tlsOf(site, u.Scheme), site.TLS.Pos.String())
+		e.line("tls", tlsOf(e.c, site, e.r.Host, u.Scheme), site.TLS.Pos.String())
 	}
 	rt, allow, err := e.snap.Find(e.r)
 	switch {
@@ -192,14 +192,15 @@ func (e *explanation) find() (*config.Site, *config.Rule, string) {
 	return nil, nil, ""
 }
 
-func tlsOf(s *config.Site, scheme string) string {
+// tlsOf says where a name has its certificate from.
+func tlsOf(c *config.Config, s *config.Site, host, scheme string) string {
 	if scheme == "http" {
 		if s.TLS.Mode != "off" && s.HTTP == "redirect" {
 			return "none; plain HTTP is sent to HTTPS"
 		}
 		return "none"
 	}
-	text := map[string]string{"auto": "internal CA", "internal": "internal CA", "files": s.TLS.Cert, "off": "off: no handshake for this name"}[s.TLS.Mode]
+	text := certificateOf(c, s, host)
 	if a := s.TLS.ClientAuth; a != nil {
 		text += ", client certificate: " + a.Mode
 	}

@@ -231,6 +231,24 @@ func TestGuests_BeforeGRPC(t *testing.T) {
 	}
 }
 
+// streams counts what guests have written to the log of their streams.
+func (p *program) streams() (made, done, logs, deleted int) {
+	for line := range strings.Lines(p.output()) {
+		switch {
+		case strings.Contains(line, `"text":"create `) && !strings.Contains(line, ` 0"`): // no root
+			made++
+		case !strings.Contains(line, `"id":"`):
+		case strings.Contains(line, `"text":"done"`):
+			done++
+		case strings.Contains(line, `"text":"log"`):
+			logs++
+		case strings.Contains(line, `"text":"delete"`):
+			deleted++
+		}
+	}
+	return made, done, logs, deleted
+}
+
 // tally waits until guests have forgotten all streams that they had, of which there were
 // at least so many, and each of its ends was told once.
 func (p *program) tally(t *testing.T, least int) {
@@ -239,20 +257,7 @@ func (p *program) tally(t *testing.T, least int) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range 500 {
-		made, done, logs, deleted = 0, 0, 0, 0
-		for line := range strings.Lines(p.output()) {
-			switch {
-			case strings.Contains(line, `"text":"create `) && !strings.Contains(line, ` 0"`): // no root
-				made++
-			case !strings.Contains(line, `"id":"`):
-			case strings.Contains(line, `"text":"done"`):
-				done++
-			case strings.Contains(line, `"text":"log"`):
-				logs++
-			case strings.Contains(line, `"text":"delete"`):
-				deleted++
-			}
-		}
+		made, done, logs, deleted = p.streams()
 		if made >= least && made == done && made == logs && made == deleted {
 			return
 		}
@@ -284,6 +289,8 @@ func TestGuests_LoseTheirClients(t *testing.T) {
 		"keep.test":  `[{use: pw, config: "request_body return 1"}]`,
 		"back.test":  `[{use: pw, config: "response_headers return 1"}]`,
 	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
 	var all sync.WaitGroup
 	n := 0
 	for _, c := range []struct{ host, method, path string }{
@@ -296,8 +303,6 @@ func TestGuests_LoseTheirClients(t *testing.T) {
 				n++ // two guests
 			}
 			all.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
-				defer cancel()
 				var body io.Reader
 				if c.method == "POST" {
 					r, w := io.Pipe()
@@ -317,6 +322,12 @@ func TestGuests_LoseTheirClients(t *testing.T) {
 			})
 		}
 	}
+	until(t, "streams to be made", func() bool {
+		made, _, _, _ := p.streams()
+		return made >= n
+	})
+	<-time.After(500 * time.Millisecond) // each gets to where it stands
+	leave()
 	all.Wait()
 	p.tally(t, n)
 }

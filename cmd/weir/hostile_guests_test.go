@@ -84,6 +84,7 @@ var callbacks = map[string][2][]wasm.ValueType{
 	"proxy_on_response_headers": {I32x3, I32}, "proxy_on_response_body": {I32x3, I32}, "proxy_on_response_trailers": {I32x2, I32},
 	"proxy_on_configure": {I32x2, I32}, "proxy_on_done": {I32, I32}, "proxy_on_log": {I32, nil}, "proxy_on_delete": {I32, nil},
 	"proxy_on_tick": {I32, nil}, "proxy_on_queue_ready": {I32x2, nil},
+	"proxy_on_foreign_function":   {I32x3, nil},
 	"proxy_on_http_call_response": {[]wasm.ValueType{wasm.I32, wasm.I32, wasm.I32, wasm.I32, wasm.I32}, nil},
 }
 

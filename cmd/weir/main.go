@@ -50,6 +50,7 @@ type cli struct {
 	Proxy proxyCmd `cmd:"" group:"Serve" help:"Pass requests on, without a configuration."`
 
 	Filter filterCmd `cmd:"" group:"Serve" help:"Try a filter or module of WebAssembly, without a configuration."`
+	Dev    devCmd    `cmd:"" group:"Serve" help:"Build a filter or module and serve it, again after each change."`
 
 	Check   checkCmd   `cmd:"" group:"Configuration" help:"Check the configuration and all it names." aliases:"validate"`
 	Explain explainCmd `cmd:"" group:"Configuration" help:"Say what would answer a URL, and why."`
@@ -64,6 +65,11 @@ type cli struct {
 	Cache       cacheCmd       `cmd:"" group:"The running weir" help:"Look at the cache, and purge it."`
 	Healthcheck healthcheckCmd `cmd:"" group:"The running weir" help:"Ask the running weir whether it is ready: exit code 0 or 1."`
 
+	Cert   certCmd   `cmd:"" group:"Certificates" help:"List, renew, revoke, import and export certificates."`
+	Store  storeCmd  `cmd:"" group:"Certificates" help:"Check, export and import what the nodes of one weir share."`
+	Doctor doctorCmd `cmd:"" group:"Certificates" help:"Look for what keeps certificates from being had: DNS, CAA, ports, clock, permissions."`
+
+	Hash       hashCmd       `cmd:"" group:"This machine" help:"Hash a password, for users of basic-auth."`
 	Trust      trustCmd      `cmd:"" group:"This machine" help:"Make this machine trust weir's own CA."`
 	Untrust    untrustCmd    `cmd:"" group:"This machine" help:"Undo trust."`
 	Completion completionCmd `cmd:"" group:"This machine" help:"Print completion for bash, zsh or fish."`
@@ -76,7 +82,8 @@ const description = `An edge proxy: HTTP/1.1, HTTP/2 and HTTP/3 in one program.
   weir serve             this directory, on http://localhost:8000
   weir proxy 9000        https://localhost:8443 to a program on port 9000
   weir run               the sites of ./weir.yaml
-  weir explain URL       what would answer, and why`
+  weir explain URL       what would answer, and why
+  weir cert ls           certificates: until when, and what is wrong`
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, colour: isTerminal(stderr)}
@@ -156,7 +163,7 @@ func hintFor(err error) string {
 		wd, _ := os.Getwd()
 		return "looked for " + filepath.Join(wd, at.Path) + "; relative paths start at the directory of the configuration"
 	case errors.Is(err, fs.ErrPermission):
-		return "weir runs as user " + strconv.Itoa(os.Getuid()) + ", who may not do that"
+		return "user " + strconv.Itoa(os.Getuid()) + " may not do that: do it as the user that weir runs as, or as root"
 	}
 	return ""
 }

@@ -40,7 +40,7 @@ func (w *world) openHost() (*wasmhost.Host, error) {
 	if p.host != nil {
 		return p.host, nil
 	}
-	o := wasmhost.Options{Log: w.log, CacheDir: w.compileCache(), Upstream: w.callee}
+	o := wasmhost.Options{Log: w.log, CacheDir: w.compileCache(), Upstream: w.callee, Services: w.services()}
 	host, err := wasmhost.New(o)
 	if err != nil && o.CacheDir != "" {
 		w.log.Warn(notKept, "err", err)

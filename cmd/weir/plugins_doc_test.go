@@ -10,6 +10,7 @@ var pluginSettings = []explainedObject{
 	{"plugin_limits", "limits.", "plugins: {p: {wasm: a.wasm, limits: {@}}}\nsites: {a.lan: {filters: p, respond: hi}}"},
 	{"grants", "grants.", "plugins: {p: {wasm: a.wasm, grants: {@}}}\nsites: {a.lan: {filters: p, respond: hi}}"},
 	{"mount", "grants.files.", "plugins: {p: {wasm: a.wasm, grants: {files: {host: /a, guest: /b, @}}}}\nsites: {a.lan: {filters: p, respond: hi}}"},
+	{"grant_key", "grants.keys.", "plugins: {p: {wasm: a.wasm, grants: {keys: {k: {@}}}}}\nsites: {a.lan: {filters: p, respond: hi}}"},
 	{"filter", "filters.", "plugins: {p: {wasm: a.wasm}}\nsites: {a.lan: {filters: {use: p, @}, respond: hi}}"},
 	{"cgi", "cgi.", "sites: {a.lan: {root: ., cgi: {dirs: /x, @}}}"},
 }

@@ -417,7 +417,7 @@ plugins:
     hold_headers: true
     interpreter: true
     limits: {memory: 1MiB, cpu: 1ms, request_cpu: 2ms, start: 3ms, wall: 4ms, instances: 5, queue: 6ms, body: 7, logs: 8, calls: 9}
-    grants: {env: {A: b}, files: ["/a:/b:rw"], upstreams: [u], urls: ["https://x.test"]}
+    grants: {env: {A: b}, files: ["/a:/b:rw"], upstreams: [u], urls: ["https://x.test"], store: [q], keys: {k: auto}}
   q: q.wasm
 upstreams: {u: 10.0.0.1:80}
 sites: {a.test: {filters: [p, q], respond: 200}}

@@ -62,7 +62,13 @@ func start(log *slog.Logger, c *config.Config, load func() (*config.Config, erro
 	p.collector = setCollector(&c.Memory)
 	p.opener = listen.NewOpener(listen.Options{Log: log})
 	p.world = newWorld(log)
-	p.server = edge.New(serverOptions(log, p.opener, c))
+	if err = p.world.certs.open(c); err != nil {
+		p.world.close()
+		signal.Stop(p.signals)
+		return nil, misplaced(c, c.Store.Pos, err)
+	}
+	p.server = edge.New(p.world.certs.options(c, serverOptions(log, p.opener, c)))
+	p.world.certs.serve(p.server)
 	if err = p.world.watchServer(p.server); err == nil {
 		err = p.apply(c)
 	}
@@ -114,6 +120,7 @@ func (p *process) apply(c *config.Config) error {
 		snap.Discard()
 		return err
 	}
+	p.world.certs.apply()
 	for _, w := range c.Warnings {
 		p.log.Warn("configuration", "warning", w.Error(), "hint", w.Hint)
 	}
@@ -204,6 +211,10 @@ func (p *process) watchdog() <-chan time.Time {
 	return time.NewTicker(every).C
 }
 
+// leaveTime is for how long a process that is to end at once waits for what is being given
+// back: locks run out by themselves, and not everybody answers.
+const leaveTime = time.Second
+
 // stop drains for at most so long; another signal ends it at once.
 func (p *process) stop(drain time.Duration) error {
 	p.ready.Store(false)
@@ -213,6 +224,10 @@ func (p *process) stop(drain time.Duration) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- p.close(ctx) }()
+	var over <-chan time.Time
+	if drain <= 0 {
+		over = time.After(leaveTime)
+	}
 	for {
 		select {
 		case err := <-done:
@@ -227,9 +242,15 @@ func (p *process) stop(drain time.Duration) error {
 				continue // there is nothing left to reload or reopen
 			}
 			cancel()
-			<-done
+			select {
+			case <-done:
+			case <-time.After(leaveTime):
+			}
 			p.log.Warn("stopped at once by a second signal")
 			return exitError(exitForced)
+		case <-over:
+			p.log.Warn("stopped at once, with something left undone")
+			return exitError(exitUnclean)
 		}
 	}
 }
@@ -238,6 +259,7 @@ func (p *process) stop(drain time.Duration) error {
 // exchanges were cut.
 func (p *process) close(ctx context.Context) error {
 	defer signal.Stop(p.signals)
+	p.world.certs.yield() // before the drain, which takes long: other nodes wait for locks
 	err := p.server.Shutdown(ctx)
 	if p.memory != nil {
 		p.memory.close()

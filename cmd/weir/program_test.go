@@ -20,6 +20,7 @@ type program struct {
 	http, https, admin string // addresses; those of https are localhost's
 	dir                string // of weir.yaml and of what it names
 	cmd                *exec.Cmd
+	killed             bool
 
 	mu  sync.Mutex
 	log strings.Builder // what it wrote to stderr; guarded by mu
@@ -31,19 +32,26 @@ type program struct {
 func startProgram(t *testing.T, dir, conf string) *program {
 	t.Helper()
 	p := &program{dir: dir}
-	p.configure(t, conf)
-	addresses := map[string]*string{"HTTP": &p.http, "HTTPS": &p.https, "ADMIN": &p.admin}
-	p.cmd = exec.Command("weir", "run", "-c", filepath.Join(dir, "weir.yaml"))
-	p.cmd.Env = append(os.Environ(), "WEIR_DATA_DIR="+filepath.Join(dir, "data"))
-	for name, address := range addresses {
+	for _, address := range []*string{&p.http, &p.https, &p.admin} {
 		port, err := freePort()
 		if err != nil {
 			t.Fatal(err)
 		}
 		*address = "127.0.0.1:" + port
-		p.cmd.Env = append(p.cmd.Env, name+"="+*address)
 	}
+	p.start(t, conf)
 	p.https = strings.Replace(p.https, "127.0.0.1", "localhost", 1)
+	return p
+}
+
+// start runs the program, with more variables in its environment if there are any, and
+// waits until it serves.
+func (p *program) start(t *testing.T, conf string, env ...string) {
+	t.Helper()
+	p.configure(t, conf)
+	p.cmd = exec.Command("weir", "run", "-c", filepath.Join(p.dir, "weir.yaml"))
+	p.cmd.Env = append(os.Environ(), "WEIR_DATA_DIR="+filepath.Join(p.dir, "data"), "HTTP="+p.http, "HTTPS="+p.https, "ADMIN="+p.admin)
+	p.cmd.Env = append(p.cmd.Env, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +77,7 @@ func startProgram(t *testing.T, dir, conf string) *program {
 	t.Cleanup(func() {
 		p.cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
-		if err := p.cmd.Wait(); err != nil {
+		if err := p.cmd.Wait(); err != nil && !p.killed {
 			t.Errorf("weir ended with %v:\n%s", err, p.tail())
 		}
 	})
@@ -80,7 +88,15 @@ func startProgram(t *testing.T, dir, conf string) *program {
 	case <-time.After(5 * time.Minute): // under the race detector, compiling guests takes minutes
 		t.Fatalf("weir serves nothing after five minutes:\n%s", p.tail())
 	}
-	return p
+}
+
+// kill ends the program as a crash of its machine would.
+func (p *program) kill(t *testing.T) {
+	t.Helper()
+	p.killed = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // configure writes the configuration that the next start or reload reads.

@@ -95,7 +95,7 @@ func sameWith(t *testing.T, file, setting string) {
 	switch key, _, _ := strings.Cut(setting, ":"); {
 	case key == "memory" && strings.Contains(file, "memory: 64MiB, ") || key == "enabled":
 		file = strings.NewReplacer("memory: 64MiB, ", "", "enabled: true, ", "").Replace(file)
-	case key == "pending" || key == "wait":
+	case strings.Contains(file, "limits: {@}") && (key == "pending" || key == "wait"):
 		base = "requests: 10"
 		setting = base + ", " + setting
 	}
@@ -110,6 +110,9 @@ func TestProxying_QuotesValidConfiguration(t *testing.T) {
 	quotesValidConfiguration(t, "PROXYING.md", 3)
 }
 
+// namedFile finds what a configuration takes from files beside it.
+var namedFile = regexp.MustCompile(`file: \./([\w.]+)`)
+
 func quotesValidConfiguration(t *testing.T, document string, least int) {
 	t.Helper()
 	blocks := yamlBlock.FindAllStringSubmatch(readDocument(t, document), -1)
@@ -118,8 +121,9 @@ func quotesValidConfiguration(t *testing.T, document string, least int) {
 	}
 	for _, m := range blocks {
 		file := filepath.Join(t.TempDir(), "weir.yaml")
-		if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
-			t.Fatal(err)
+		write(t, file, m[1])
+		for _, secret := range namedFile.FindAllStringSubmatch(m[1], -1) {
+			write(t, filepath.Join(filepath.Dir(file), secret[1]), strings.Repeat("5e", 32))
 		}
 		if c, err := config.Load(file, os.LookupEnv); err != nil || len(c.Warnings) > 0 {
 			t.Errorf("a configuration that weir refuses or warns of: %v\n%s", err, m[1])

@@ -98,6 +98,9 @@ func (a *app) announce(p *process) {
 	if more > 0 {
 		p.log.Info("serving", "more", more)
 	}
+	if facts := p.world.certs.announced(c); facts != nil {
+		p.log.Info("certificates", facts...)
+	}
 	if ca := p.world.certs.internal; ca != nil {
 		p.log.Info("weir's own CA signs for localhost and private names; to trust it: weir trust", "root", ca.RootPath())
 	}

@@ -25,14 +25,16 @@ type serveCmd struct {
 	Protocol  string   `short:"p" placeholder:"VERSION" help:"Taken for compatibility; HTTP/1.1 and 2 are always on." hidden:""`
 	Browse    bool     `default:"true" negatable:"" help:"List directories (on; --no-browse turns it off)."`
 	SPA       bool     `name:"spa" help:"Answer unknown paths with /index.html."`
-	TLS       bool     `name:"tls" help:"HTTPS with a certificate of the internal CA (see: weir trust)."`
-	Cert      string   `name:"tls-cert" placeholder:"FILE" help:"HTTPS with this certificate chain."`
-	Key       string   `name:"tls-key" placeholder:"FILE" help:"Its key; default: in the same file."`
-	Password  string   `name:"tls-password-file" placeholder:"FILE" help:"Refused: keys with a password are not supported." hidden:""`
-	CGI       bool     `name:"cgi" help:"Run the .wasm files below /cgi-bin and /htbin as CGI programs."`
-	Header    []string `short:"H" placeholder:"'NAME: VALUE'" help:"Header field to add to every response." sep:"none"`
-	NoCache   bool     `help:"Tell clients to ask again every time."`
-	Log       string   `default:"console" enum:"console,json,combined,clf,off" help:"Access log: console, json, combined, clf or off."`
+	Domain    []string `placeholder:"NAME" help:"HTTPS for this public name on all addresses, ports 443 and 80, with a certificate of a public authority."`
+	publicFlags
+	TLS      bool     `name:"tls" help:"HTTPS with a certificate of the internal CA (see: weir trust)."`
+	Cert     string   `name:"tls-cert" placeholder:"FILE" help:"HTTPS with this certificate chain."`
+	Key      string   `name:"tls-key" placeholder:"FILE" help:"Its key; default: in the same file."`
+	Password string   `name:"tls-password-file" placeholder:"FILE" help:"Refused: keys with a password are not supported." hidden:""`
+	CGI      bool     `name:"cgi" help:"Run the .wasm files below /cgi-bin and /htbin as CGI programs."`
+	Header   []string `short:"H" placeholder:"'NAME: VALUE'" help:"Header field to add to every response." sep:"none"`
+	NoCache  bool     `help:"Tell clients to ask again every time."`
+	Log      string   `default:"console" enum:"console,json,combined,clf,off" help:"Access log: console, json, combined, clf or off."`
 }
 
 func (cmd *serveCmd) Run(a *app) error {
@@ -61,10 +63,13 @@ func (cmd *serveCmd) Run(a *app) error {
 	return p.main(nil)
 }
 
+// usualPort is python's, and so what serve is expected to take.
+const usualPort = 8000
+
 // configuration writes down what the options mean, so that serve has no way of its
 // own to serve anything.
 func (cmd *serveCmd) configuration() (string, error) {
-	dir, port := cmd.Directory, 8000
+	dir, port := cmd.Directory, usualPort
 	for _, arg := range cmd.Args {
 		if n, err := strconv.Atoi(arg); err == nil && n >= 0 && n < 1<<16 {
 			port = n
@@ -79,6 +84,8 @@ func (cmd *serveCmd) configuration() (string, error) {
 		return "", fmt.Errorf("--tls-password-file: keys with a password are not supported; decrypt it: openssl pkey -in key.pem -out plain.pem")
 	case cmd.Key != "" && cmd.Cert == "":
 		return "", fmt.Errorf("--tls-key needs --tls-cert")
+	case len(cmd.Domain) > 0 && (cmd.TLS || cmd.Cert != ""):
+		return "", fmt.Errorf("--domain and --tls or --tls-cert: take one")
 	case cmd.Public && cmd.Bind != "":
 		return "", fmt.Errorf("--public and --bind: take one")
 	}
@@ -96,8 +103,12 @@ func (cmd *serveCmd) configuration() (string, error) {
 	} else if cmd.TLS {
 		kind, tls = "https", "internal"
 	}
-	fmt.Fprintf(&b, "listen: {%s: %s}\nadmin: off\nlog: %s\n", kind, quote(cmd.address(port)), cmd.Log)
-	fmt.Fprintf(&b, "sites:\n  default:\n    hosts: [localhost]\n    tls: %s\n    root: %s\n    browse: %v\n    spa: %v\n", tls, quote(dir), cmd.Browse, cmd.SPA)
+	listen, site := kind+": "+quote(cmd.address(port)), "default:\n    hosts: [localhost]"
+	if len(cmd.Domain) > 0 {
+		listen, site, tls = cmd.publicListen(port), cmd.publicSite(), "auto"
+	}
+	fmt.Fprintf(&b, "listen: {%s}\nadmin: off\nlog: %s\n%s", listen, cmd.Log, cmd.acme())
+	fmt.Fprintf(&b, "sites:\n  %s\n    tls: %s\n    root: %s\n    browse: %v\n    spa: %v\n", site, tls, quote(dir), cmd.Browse, cmd.SPA)
 	if cmd.CGI {
 		b.WriteString("    cgi: [/cgi-bin, /htbin]\n")
 	}
@@ -128,7 +139,7 @@ func addHeaders(b *strings.Builder, fields []string) error {
 func (cmd *serveCmd) address(port int) string {
 	host := cmd.Bind
 	switch {
-	case cmd.Public:
+	case cmd.Public, len(cmd.Domain) > 0 && host == "":
 		host = ""
 	case host == "":
 		host = "localhost"
@@ -157,6 +168,15 @@ func (cmd *serveCmd) welcome(w io.Writer, p *process) {
 		name = "localhost"
 	}
 	fmt.Fprintf(w, "\n  weir %s serves %s\n\n", version, dir)
+	if len(cmd.Domain) > 0 {
+		urls, _ := p.urls()
+		for _, u := range urls {
+			fmt.Fprintf(w, "    %s/\n", u)
+		}
+		p.publicHint(w)
+		fmt.Fprintf(w, "\n  Stop with Ctrl-C.\n\n")
+		return
+	}
 	secure := len(c.Listen.HTTPS) > 0
 	for _, addr := range p.server.Addrs() {
 		fmt.Fprintf(w, "    %s/\n", urlOf(secure, name, addr))

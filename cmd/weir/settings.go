@@ -1,6 +1,11 @@
 package main
 
-import "github.com/weirproxy/weir/cmd/weir/config"
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/weirproxy/weir/cmd/weir/config"
+)
 
 // settings are what a process takes from its first configuration and cannot change.
 type settings struct {
@@ -9,6 +14,8 @@ type settings struct {
 	admin   string
 	memory  [2]int64
 	ca      config.CA
+	shared  string // of the store, and of what is opened with it
+	tls     string
 	dataDir string
 }
 
@@ -23,6 +30,19 @@ func settingsOf(c *config.Config) settings {
 		dataDir: c.Data,
 	}
 	s.ca.Pos = config.Pos{}
+	st, ce := *c.Store, c.Certificates
+	st.Pos, st.Keys = config.Pos{}, nil
+	s.shared = fmt.Sprintf("%+v %d %v %v %v %v", st, ce.Cache, ce.Check, ce.ClockSkewAlarm, ce.RenewAt, c.OnDemand.Wait)
+	for _, k := range c.Store.Keys {
+		s.shared += fmt.Sprintf(" %x", sha256.Sum256(k.Bytes))
+	}
+	s.tls = fmt.Sprint(c.TLS.ZeroRTT)
+	if t := c.TLS.Tickets; t != nil {
+		s.tls += fmt.Sprint(t.Rotate, t.Keep)
+	}
+	if e := c.TLS.ECH; e != nil {
+		s.tls += e.PublicName.Text
+	}
 	return s
 }
 
@@ -38,6 +58,8 @@ func (s settings) changed(later settings) (names []string) {
 	note("admin", s.admin == later.admin)
 	note("memory", s.memory == later.memory)
 	note("ca", s.ca == later.ca)
+	note("store, certificates or on_demand.wait", s.shared == later.shared)
+	note("tls: session_tickets, zero_rtt or ech", s.tls == later.tls)
 	note("data", s.dataDir == later.dataDir)
 	return names
 }

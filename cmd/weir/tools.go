@@ -189,9 +189,17 @@ type stopCmd struct{ adminFlag }
 
 func (cmd *stopCmd) Run(a *app) error { return cmd.ask(a, "POST", "/stop") }
 
-type healthcheckCmd struct{ adminFlag }
+type healthcheckCmd struct {
+	adminFlag
+	Certificates bool `help:"Also say no while a name of a site has no certificate that is in date (GET /ready?certificates=1)."`
+}
 
-func (cmd *healthcheckCmd) Run(a *app) error { return cmd.ask(a, "GET", "/ready") }
+func (cmd *healthcheckCmd) Run(a *app) error {
+	if cmd.Certificates {
+		return cmd.ask(a, "GET", "/ready?certificates=1")
+	}
+	return cmd.ask(a, "GET", "/ready")
+}
 
 type versionCmd struct{}
 

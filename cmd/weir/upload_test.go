@@ -107,7 +107,7 @@ func TestUpload_LargeBodiesInLittleMemory(t *testing.T) {
 	}
 	curl := clients.Find(t, "curl")
 	file := filepath.Join(t.TempDir(), "cargo")
-	want := store(t, file, size)
+	want := keepUpload(t, file, size)
 	p := startProgram(t, t.TempDir(), strings.ReplaceAll(`
 listen: {https: "${HTTPS}"}
 admin: "${ADMIN}"
@@ -154,7 +154,7 @@ sites: {localhost: {proxy: HARBOUR}}
 }
 
 // store writes a cargo to a file and returns its facts.
-func store(t *testing.T, file string, size int64) string {
+func keepUpload(t *testing.T, file string, size int64) string {
 	t.Helper()
 	f, err := os.Create(file)
 	if err != nil {

@@ -41,6 +41,7 @@ type world struct {
 	redirects map[string]exchange.Handler
 	builds    int                    // so far
 	data      string                 // the data directory of the first configuration; "" if it has none
+	first     *config.Config         // where it has its store, and no more of it; nil: none was built yet
 	modules   map[string]fs.FileInfo // of the last build, as they were read
 
 	mu          sync.Mutex // guards what follows
@@ -101,7 +102,7 @@ func (w *world) watchServer(s *edge.Server) error {
 		return w.metrics.Register(metrics.Metric{Name: name, Help: help, Kind: kind}, func(emit metrics.Emit) { emit(value()) })
 	}
 	return errors.Join(
-		w.watchUpstreams(), w.watchCache(), w.watchPlugins(),
+		w.watchUpstreams(), w.watchCache(), w.watchPlugins(), w.watchCertificates(),
 		gauge("weir_connections", "Client connections open now.", metrics.Gauge, func() float64 { return float64(s.Stats().Connections) }),
 		gauge("weir_connections_refused_total", "Client connections turned away by the limits.", metrics.Counter, func() float64 { return float64(s.Stats().Refused) }),
 		gauge("weir_access_log_lines_dropped_total", "Lines of access logs that were left out because the file or terminal was too slow.", metrics.Counter, w.droppedLines),
