@@ -9,7 +9,10 @@ COUNT       ?= 1
 FUZZTIME    ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check race fuzz bench fmt clean
+.PHONY: help run demo build filters test check race fuzz bench fmt clean
+
+# The bundled filters are WebAssembly, and part of the program.
+FILTERS := filters/built/filters.wasm.gz
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,10 +20,19 @@ help: ## list these targets
 run: build ## serve examples/quickstart on https://localhost:8443 and http://localhost:8080
 	./weir run -c examples/quickstart/weir.yaml
 
-build: ## build ./weir, one static binary
+demo: build ## two nodes with one store, and an authority (examples/cluster), until Ctrl-C
+	sh examples/cluster/demo.sh
+
+filters: $(FILTERS) ## build the bundled filters
+
+$(FILTERS): go.mod $(shell find filters sdk/weir sdk/abi sdk/internal -name '*.go' ! -name '*_test.go')
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 go build -buildmode=c-shared -trimpath -ldflags '-s -w' -o $(@:.gz=) ./filters/module
+	gzip -9nf $(@:.gz=)
+
+build: $(FILTERS) ## build ./weir, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o weir ./cmd/weir
 
-test: ## run all tests (PKG=./edge/... for some)
+test: $(FILTERS) ## run all tests (PKG=./edge/... for some)
 	go test -timeout 20m $(PKG)
 
 check: ## gofmt, vet, fix, staticcheck, rules of the house
@@ -30,8 +42,8 @@ check: ## gofmt, vet, fix, staticcheck, rules of the house
 	go run $(STATICCHECK) ./...
 	go test -run 'TestHouse' ./cmd/weir
 
-race: ## run all tests under the race detector
-	CGO_ENABLED=1 go test -race -timeout 20m $(PKG)
+race: $(FILTERS) ## run all tests under the race detector
+	CGO_ENABLED=1 go test -race -timeout 40m $(PKG)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s) each
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(PKG:/...=) | sort -u | \
@@ -48,5 +60,5 @@ fmt: ## gofmt and go fix, in place
 	go fix ./...
 
 clean: ## remove what was built
-	rm -rf weir dist
+	rm -rf weir dist $(FILTERS)
 	find . -name '*.test' -delete
