@@ -14,7 +14,7 @@ export class Call {
   limit: i32 = 1 << 20; // how long the answer's body may be
   streamed: bool = false; // hear the answer with its head, and read its body with `read`
 
-  constructor(public method: string, public target: string) {}
+  constructor(public method: string, public path: string) {}
 
   set text(s: string) { this.body = toBytes(s); }
 }
@@ -24,7 +24,7 @@ export class Answer extends Result {
   status: i32 = 0;
   header: Fields = new Fields();
   body: Uint8Array = new Uint8Array(0);
-  trailers: Fields = new Fields();
+  trailer: Fields = new Fields();
   more: bool = false; // there is more to read: of streamed calls
   /** @internal */ _call: Wait | null = null; // what reads on
 

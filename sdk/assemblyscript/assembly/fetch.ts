@@ -17,7 +17,7 @@ import { span } from "./units";
 export function fetch<T extends Context>(self: T, upstream: string, call: Call, then: (self: T, answer: Answer) => void): void {
   const wait = new Fetching<T>(self, call, then);
   const head = new Fields();
-  head.add(":method", call.method).add(":path", call.target);
+  head.add(":method", call.method).add(":path", call.path);
   head.add(":authority", call.authority.length > 0 ? call.authority : upstream);
   const own = call.header.all();
   for (let i = 0; i < own.length; i++) head.add(own[i].name, own[i].value);
@@ -130,7 +130,7 @@ abstract class Streaming extends Asked {
     a.more = rest.number() == 1;
     if (a.body.length > this.call.limit) return this.tooLarge();
     if (!a.more) {
-      a.trailers = decodePairs(rest.bytes());
+      a.trailer = decodePairs(rest.bytes());
       return this.told();
     }
     if (!this.call.streamed) return this.go();
@@ -143,7 +143,7 @@ abstract class Streaming extends Asked {
     const a = this.result, reading = this.reading;
     const bytes = status == Status.OK ? rest.bytes() : new Uint8Array(0);
     let message = "";
-    if (status == Status.Empty) a.trailers = decodePairs(rest.bytes());
+    if (status == Status.Empty) a.trailer = decodePairs(rest.bytes());
     else if (status != Status.OK) message = rest.text();
     if (status != Status.OK) a.more = false;
     if (reading) {
@@ -171,7 +171,7 @@ abstract class Streaming extends Asked {
     }
     a.header = head(a, decodePairs(getPairs(Maps.CallResponseHeaders)));
     a.body = getBuffer(Buffer.CallResponseBody, 0, i32.MAX_VALUE);
-    a.trailers = decodePairs(getPairs(Maps.CallResponseTrailers));
+    a.trailer = decodePairs(getPairs(Maps.CallResponseTrailers));
     if (a.body.length > this.call.limit) return this.tooLarge();
     return this.told();
   }

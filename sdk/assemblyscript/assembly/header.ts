@@ -52,25 +52,19 @@ export class Header {
 /** The request of the stream that a callback is about. */
 export class Request {
   readonly header: Header = new Header(Kind.RequestHeaders);
-  readonly trailers: Header = new Header(Kind.RequestTrailers);
+  readonly trailer: Header = new Header(Kind.RequestTrailers);
 
   get method(): string { return this.header.get(":method"); }
   set method(s: string) { this.header.set(":method", s); }
 
-  /** The path with the query. */
-  get target(): string { return this.header.get(":path"); }
-  set target(s: string) { this.header.set(":path", s); }
+  /** Path and query, as the client sent them. */
+  get path(): string { return this.header.get(":path"); }
+  set path(s: string) { this.header.set(":path", s); }
 
-  /** The path without the query. */
-  get path(): string {
-    const s = this.target, i = s.indexOf("?");
+  /** The path without its query. */
+  get urlPath(): string {
+    const s = this.path, i = s.indexOf("?");
     return i < 0 ? s : s.substring(0, i);
-  }
-
-  /** The query, without its question mark. */
-  get query(): string {
-    const s = this.target, i = s.indexOf("?");
-    return i < 0 ? "" : s.substring(i + 1);
   }
 
   /** The host, and a port if there is one. */
@@ -93,8 +87,10 @@ export class Request {
   }
 
   /** A parameter of the query, decoded; "" if there is none of that name. */
-  param(name: string): string {
-    const all = this.query.split("&");
+  query(name: string): string {
+    const path = this.path, q = path.indexOf("?");
+    if (q < 0) return "";
+    const all = path.substring(q + 1).split("&");
     for (let i = 0; i < all.length; i++) {
       const at = all[i].indexOf("=");
       const key = at < 0 ? all[i] : all[i].substring(0, at);
@@ -107,7 +103,7 @@ export class Request {
 /** The response of the stream that a callback is about. */
 export class Response {
   readonly header: Header = new Header(Kind.ResponseHeaders);
-  readonly trailers: Header = new Header(Kind.ResponseTrailers);
+  readonly trailer: Header = new Header(Kind.ResponseTrailers);
 
   get status(): i32 {
     const s = this.header.get(":status");

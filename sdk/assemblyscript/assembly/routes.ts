@@ -61,7 +61,7 @@ export class Routes<T extends Filter> {
 
   /** Has a route answer the filter's request; where there is none, replies 404 or 405. */
   serve(self: T): void {
-    const method = self.request.method, path = self.request.path.split("/");
+    const method = self.request.method, path = self.request.urlPath.split("/");
     let allowed = "";
     for (let i = 0; i < this.routes.length; i++) {
       const route = this.routes[i], params = route.match(path);

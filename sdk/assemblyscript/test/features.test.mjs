@@ -17,7 +17,7 @@ test("headers of both sides are read and changed", () => {
   const host = start("headers");
   const r = host.exchange({ method: "POST", path: "/a?q=x%20y+z&no", header: { cookie: "a=1; b=2", "x-gone": "1" } },
     () => ({ header: { "set-cookie": ["a", "b"], empty: "" } }));
-  assert.deepEqual(lines(host), ["POST /a ? q=x%20y+z&no @ example.com http", "cookie 2, param x y z|"]);
+  assert.deepEqual(lines(host), ["POST /a?q=x%20y+z&no (/a) @ example.com http", "cookie 2, query x y z|"]);
   const up = r.upstream;
   assert.deepEqual([up.method, up.path, up.authority], ["PUT", "/elsewhere?q=x%20y+z&no", "other.example"]);
   assert.deepEqual(up.header.values("x-add"), ["1", "ü€😀"]);

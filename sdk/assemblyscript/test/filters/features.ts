@@ -16,15 +16,15 @@ filter(() => new Hello(), "hello");
 class Headers extends Filter {
   onRequest(request: Request): void {
     const h = request.header;
-    log.info(request.method + " " + request.path + " ? " + request.query + " @ " + request.authority + " " + request.scheme);
-    log.debug("cookie " + request.cookie("b") + ", param " + request.param("q") + "|" + request.param("no"));
+    log.info(request.method + " " + request.path + " (" + request.urlPath + ")" + " @ " + request.authority + " " + request.scheme);
+    log.debug("cookie " + request.cookie("b") + ", query " + request.query("q") + "|" + request.query("no"));
     h.set("x-set", "1");
     h.add("x-add", "1");
     h.add("x-add", "ü€😀");
     h.remove("x-gone");
     h.set("x-was", h.has("x-gone") ? "there" : "gone");
     h.set("x-long", "y".repeat(5000));
-    request.target = "/elsewhere?" + request.query;
+    request.path = "/elsewhere" + request.path.substring(request.urlPath.length);
     request.method = "PUT";
     request.authority = "other.example";
   }
@@ -33,7 +33,7 @@ class Headers extends Filter {
     let names = "";
     for (let i = 0; i < all.length; i++) names += all[i].name + "=" + all[i].value + ";";
     response.header.set("x-all", names);
-    response.header.set("x-path", this.request.target);
+    response.header.set("x-path", this.request.path);
     response.status = response.status + 1;
   }
 }
@@ -49,14 +49,14 @@ filter(() => new State(), "state");
 
 class Replies extends Filter {
   onRequest(request: Request): void {
-    if (request.path == "/redirect") this.redirect("https://example.com/");
-    else if (request.path == "/bytes") this.replyBytes(200, new Uint8Array(3).fill(7), Fields.of("content-type", "x/y"));
-    else if (request.path == "/twice") log.info(this.reply(401, "one").toString() + " " + this.reply(402, "two").toString());
-    else if (request.path == "/close") this.close();
-    else if (request.path != "/late") this.reply(403, "no", Fields.of("x-why", "because").add("x-why", "so"));
+    if (request.urlPath == "/redirect") this.redirect("https://example.com/");
+    else if (request.urlPath == "/bytes") this.replyBytes(200, new Uint8Array(3).fill(7), Fields.of("content-type", "x/y"));
+    else if (request.urlPath == "/twice") log.info(this.reply(401, "one").toString() + " " + this.reply(402, "two").toString());
+    else if (request.urlPath == "/close") this.close();
+    else if (request.urlPath != "/late") this.reply(403, "no", Fields.of("x-why", "because").add("x-why", "so"));
   }
   onResponse(response: Response): void {
-    if (this.request.path == "/late") this.reply(502, "instead");
+    if (this.request.urlPath == "/late") this.reply(502, "instead");
     else log.error("own replies are not shown");
   }
 }
@@ -125,7 +125,7 @@ class Fetches extends Filter {
         self.reply(502, "nobody: " + (<i32>answer.kind).toString());
         return;
       }
-      self.first = answer.status.toString() + answer.header.get("X-Name") + answer.text + answer.trailers.get("t");
+      self.first = answer.status.toString() + answer.header.get("X-Name") + answer.text + answer.trailer.get("t");
       fetch(self, "users", new Call("GET", "/second"), (self, answer) => {
         self.request.header.set("x-user", self.first + "+" + answer.text);
       });
@@ -153,7 +153,7 @@ class Streams extends Filter {
     fetch(this, "users", call, (self, answer) => {
       self.answer = answer;
       self.request.header.set("x-head", answer.status.toString() + answer.more.toString());
-      if (self.request.path == "/abandon") abandon(answer);
+      if (self.request.urlPath == "/abandon") abandon(answer);
       else self.next();
     });
   }
@@ -168,7 +168,7 @@ filter(() => new Streams(), "streams");
 
 class Stores extends Filter {
   onRequest(request: Request): void {
-    const path = request.path;
+    const path = request.urlPath;
     if (path == "/count") store.get(this, "n", (self, entry) => {
       const n = entry.found ? I32.parseInt(entry.text) + 1 : 1;
       store.put(self, "n", n.toString(), (self, written) => {
