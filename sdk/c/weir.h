@@ -161,7 +161,7 @@ typedef struct weir_answer {
 	int status;            /* of a fetch */
 	weir_bytes body;       /* of a fetch; a value of the store; a hash, a signature; a body that was read */
 	uint64_t version;      /* of an entry of the store */
-	bool yes, renew;       /* a password or signature is right; its hash should be made anew */
+	bool right, renew;     /* a password or signature is right; its hash should be made anew */
 	const char *algorithm; /* of a signature: HS256 or EdDSA */
 	weir_bytes pairs, trailers, entries;
 } weir_answer;

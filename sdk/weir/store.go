@@ -95,7 +95,7 @@ func HashPassword(password string) (string, error) {
 
 // VerifyPassword tells whether a password is the one of a hash, and whether it should be
 // hashed anew, since that is not how it would be done today.
-func VerifyPassword(hash, password string) (ok, renew bool, err error) {
+func VerifyPassword(hash, password string) (right, renew bool, err error) {
 	f, _, err := later("verify password", ext.PasswordVerify, ext.Append(ext.Append(nil, hash), password))
 	return f.Uint() == 1, f.Uint() == 1, err
 }

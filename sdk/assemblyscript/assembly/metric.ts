@@ -20,7 +20,7 @@ class Measure {
   }
 
   protected increment(n: i64): void { if (this.ready()) proxy_increment_metric(this.id, n); }
-  protected record(n: u64): void { if (this.ready()) proxy_record_metric(this.id, n); }
+  protected put(n: u64): void { if (this.ready()) proxy_record_metric(this.id, n); }
 
   protected read(): u64 {
     store<u64>(number, 0);
@@ -36,14 +36,14 @@ export class Counter extends Measure {
 
 /** Says how much there is of something. */
 export class Gauge extends Measure {
-  set(n: u64): void { this.record(n); }
+  set(n: u64): void { this.put(n); }
   add(n: i64): void { this.increment(n); }
   get value(): u64 { return this.read(); }
 }
 
 /** Says how values are distributed. */
 export class Histogram extends Measure {
-  observe(n: u64): void { this.record(n); }
+  record(n: u64): void { this.put(n); }
 }
 
 export function counter(name: string): Counter { return new Counter(Metric.Counter, name); }

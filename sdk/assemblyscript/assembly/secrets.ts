@@ -17,11 +17,11 @@ export class Hash extends Late {
 /** Whether a password, or a signature, is right. What has failed is not. */
 export class Verdict extends Late {
   right: bool = false;
-  rehash: bool = false; // of a password: the hash should be made anew
+  renew: bool = false; // of a password: the hash should be made anew
 
   _read(fields: Reader): void {
     this.right = fields.number() == 1;
-    this.rehash = fields.more() && fields.number() == 1;
+    this.renew = fields.more() && fields.number() == 1;
     if (fields.bad) this.right = false;
   }
 }

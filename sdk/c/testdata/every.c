@@ -238,7 +238,7 @@ static void secrets_verified(weir_stream *s, weir_answer *a, void *arg) {
 	unsigned char random[8] = {0};
 	(void)arg;
 	uint32_t st = weir_random(random, sizeof random);
-	weir_reply(s, 200, weir_format("%s %s", a->yes ? "yes" : "no", st ? weir_reason(st) : "random"));
+	weir_reply(s, 200, weir_format("%s %s", a->right ? "yes" : "no", st ? weir_reason(st) : "random"));
 }
 
 static void secrets_signed(weir_stream *s, weir_answer *a, void *arg) {
@@ -253,7 +253,7 @@ static void secrets_signed(weir_stream *s, weir_answer *a, void *arg) {
 
 static void secrets_checked(weir_stream *s, weir_answer *a, void *arg) {
 	(void)arg;
-	if (a->error || !a->yes || a->renew)
+	if (a->error || !a->right || a->renew)
 		weir_reply(s, 403, a->message);
 	else
 		weir_sign(s, "session", "ada", 3, secrets_signed, 0);

@@ -46,10 +46,10 @@ static bool weir_bytes_take(weir_wait *w, weir_reader *r, weir_answer *a) {
 static bool weir_yes_take(weir_wait *w, weir_reader *r, weir_answer *a) {
 	(void)w;
 	if (weir_take_error(r, a)) return true;
-	a->yes = weir_read_number(r) == 1;
+	a->right = weir_read_number(r) == 1;
 	if (r->left) a->renew = weir_read_number(r) == 1;
 	weir_take_bad(r, a);
-	if (a->error) a->yes = false;
+	if (a->error) a->right = false;
 	return true;
 }
 

@@ -24,7 +24,7 @@ pub mod password {
         /// It is.
         pub right: bool,
         /// Its hash is made in a way that is no longer up to date: hash it anew.
-        pub stale: bool,
+        pub renew: bool,
     }
 
     /// Makes a hash of a password, as text (argon2id).
@@ -38,7 +38,7 @@ pub mod password {
         let fields = Fields::default().bytes(hash.as_bytes()).bytes(password.as_bytes());
         let mut answer = ask(call::PASSWORD_VERIFY, fields).await?;
         match (answer.number(), answer.number()) {
-            (Some(right), Some(stale)) => Ok(Verified { right: right == 1, stale: stale == 1 }),
+            (Some(right), Some(renew)) => Ok(Verified { right: right == 1, renew: renew == 1 }),
             _ => Err(missing(call::PASSWORD_VERIFY)),
         }
     }

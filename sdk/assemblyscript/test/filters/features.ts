@@ -261,7 +261,7 @@ class Knows extends Filter {
     hits.add(2);
     level.set(10);
     level.add(-3);
-    sizes.observe(5);
+    sizes.record(5);
     log.info(hits.value.toString() + " " + level.value.toString());
     log.info(property("source.address") + "|" + property("nothing") + "|" + propertyNumber("nothing").toString());
     log.info(setProperty("mine.a", "1").toString() + property("mine.a"));
