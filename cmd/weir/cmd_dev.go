@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,6 +46,7 @@ type dev struct {
 	excuse  string      // the file with what is answered while there is none
 	answers atomic.Bool // the project's is a module that answers
 	served  bool        // a build has been; for the loop alone
+	broken  int         // builds broken off in a row; for the loop alone
 	p       *process
 }
 
@@ -66,7 +68,7 @@ func (cmd *devCmd) Run(a *app) error {
 	d := &dev{cmd: cmd, project: found, module: filepath.Join(work, found.Name+".wasm"), excuse: filepath.Join(work, "excuse.txt")}
 	d.answers.Store(found.Module)
 	d.screen = newScreen(a.stderr, a.colour, cmd.Verbose)
-	if d.tree, err = project.Watch(cmd.Dir); err != nil {
+	if d.tree, err = project.Watch(cmd.Dir, filesOf(a.stdout, a.stderr)...); err != nil {
 		return err
 	}
 	defer d.tree.Close()
@@ -83,6 +85,19 @@ func (cmd *devCmd) Run(a *app) error {
 	end()
 	<-built
 	return err
+}
+
+// filesOf returns what is known of the files that output goes to: one of the project's
+// directory would change with all that is said of its changing.
+func filesOf(outputs ...io.Writer) (files []fs.FileInfo) {
+	for _, w := range outputs {
+		if f, ok := w.(*os.File); ok {
+			if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+				files = append(files, info)
+			}
+		}
+	}
+	return files
 }
 
 // start serves the excuse that nothing has been built yet.

@@ -123,6 +123,10 @@ func (d *dev) round(ctx context.Context) (changed []string) {
 	return nil
 }
 
+// mostBroken is how many builds in a row are broken off: files that never rest, such as
+// what another program keeps writing, would keep all from their end.
+const mostBroken = 3
+
 // build runs a plan. It breaks it off when files change.
 func (d *dev) build(ctx context.Context, plan *project.Plan) (text string, changed []string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -130,14 +134,20 @@ func (d *dev) build(ctx context.Context, plan *project.Plan) (text string, chang
 	var out bytes.Buffer
 	done := make(chan error, 1)
 	go func() { done <- plan.Run(ctx, &out) }()
+	change := d.tree.C
+	if d.broken == mostBroken {
+		change = nil // it is found there afterwards
+	}
 	for {
 		select {
 		case err := <-done:
+			d.broken = 0
 			return out.String(), nil, err
-		case <-d.tree.C:
+		case <-change:
 			if changed := d.changes(); d.builds(changed) {
 				cancel()
 				<-done
+				d.broken++
 				return "", changed, nil
 			}
 		}

@@ -42,6 +42,8 @@ type guestFlags struct {
 	Mount    []string `placeholder:"DIR:GUEST[:rw]" sep:"none" help:"Grant a directory."`
 	URL      []string `placeholder:"ORIGIN" sep:"none" help:"Grant calls to an origin: https://api.example.com."`
 	Upstream []string `placeholder:"NAME=URL" sep:"none" help:"Grant calls to an upstream by this name."`
+	Store    []string `placeholder:"NAME" help:"Grant a part of the store beside the guest's own."`
+	Key      []string `placeholder:"NAME[=FILE]" sep:"none" help:"Grant signing with a key: one that weir makes, or the secret or private key (PEM) in a file."`
 	Memory   string   `placeholder:"SIZE" help:"Limit of memory. Default: 64MiB."`
 	CPU      string   `name:"cpu" placeholder:"TIME" help:"Limit of CPU for one call. Default: 20ms."`
 	Open     bool     `help:"Go on without the filter when the guest fails (on_error: open)."`
@@ -169,46 +171,7 @@ func (cmd *guestFlags) plugin(b *strings.Builder, name, file string) error {
 		setting("      ", "memory", cmd.Memory)
 		setting("      ", "cpu", cmd.CPU)
 	}
-	return cmd.grants(b, setting)
-}
-
-// grants writes what the plugin is granted, and the upstreams among it.
-func (cmd *guestFlags) grants(b *strings.Builder, setting func(indent, key, value string)) error {
-	if len(cmd.Env)+len(cmd.Mount)+len(cmd.URL)+len(cmd.Upstream) == 0 {
-		return nil
-	}
-	b.WriteString("    grants:\n")
-	if len(cmd.Env) > 0 {
-		b.WriteString("      env:\n")
-	}
-	for _, e := range cmd.Env {
-		name, value, ok := strings.Cut(e, "=")
-		if !ok {
-			return fmt.Errorf("--env %s: want NAME=VALUE", e)
-		}
-		setting("        ", quote(name), quote(value))
-	}
-	for key, list := range map[string][]string{"files": cmd.Mount, "urls": cmd.URL} {
-		if len(list) > 0 {
-			fmt.Fprintf(b, "      %s:\n", key)
-		}
-		for _, v := range list {
-			fmt.Fprintf(b, "        - %s\n", quote(v))
-		}
-	}
-	var names, pools strings.Builder
-	for _, u := range cmd.Upstream {
-		name, url, ok := strings.Cut(u, "=")
-		if !ok || name == "" {
-			return fmt.Errorf("--upstream %s: want NAME=URL", u)
-		}
-		fmt.Fprintf(&names, "        - %s\n", quote(name))
-		fmt.Fprintf(&pools, "  %s: %s\n", quote(name), quote(url))
-	}
-	if names.Len() > 0 {
-		b.WriteString("      upstreams:\n" + names.String() + "upstreams:\n" + pools.String())
-	}
-	return nil
+	return cmd.grants(b)
 }
 
 func (cmd *filterRunCmd) welcome(w io.Writer, p *process) {

@@ -258,6 +258,29 @@ func TestDev_TellsClientsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestDev_BuildsWhereFilesNeverRest: something keeps writing to the project's directory,
+// and each change would break off the build that has begun.
+func TestDev_BuildsWhereFilesNeverRest(t *testing.T) {
+	t.Parallel()
+	p := begin(t, "go", false)
+	ctx, rest := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		pace := time.NewTicker(100 * time.Millisecond)
+		defer pace.Stop()
+		for n := 0; ctx.Err() == nil; n++ {
+			if err := os.WriteFile(filepath.Join(p.dir, "measured.csv"), fmt.Append(nil, n), 0o644); err != nil {
+				t.Error(err)
+			}
+			<-pace.C
+		}
+	})
+	defer writing.Wait()
+	defer rest()
+	d := develop(t, p, "--no-test")
+	d.hear(t, "change  measured.csv", "built")
+}
+
 // TestDev_TakesAConfigurationUp that is written only when the guest has asked for it: where
 // it was refused before, nothing has been served yet.
 func TestDev_TakesAConfigurationUp(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,8 +23,8 @@ const mostFiles = 20_000
 // skipped are directories whose files nobody writes by hand.
 var skipped = []string{"target", "node_modules", "build", "dist", "vendor"}
 
-// ignored tells whether a name is none of the sources': made by compilers, or by editors
-// while they write.
+// ignored tells whether a name is none of the sources': made by compilers, by programs
+// that log, or by editors while they write.
 func ignored(name string, dir bool) bool {
 	switch {
 	case dir:
@@ -31,11 +32,12 @@ func ignored(name string, dir bool) bool {
 	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "#"), name == "4913": // vim looks whether it may write
 		return true
 	}
-	return strings.HasSuffix(name, "~") || slices.Contains([]string{".wasm", ".new", ".tmp", ".swp", ".o"}, filepath.Ext(name))
+	return strings.HasSuffix(name, "~") || slices.Contains([]string{".wasm", ".log", ".new", ".tmp", ".swp", ".o"}, filepath.Ext(name))
 }
 
-// look returns the files below dir, by their names there, and the directories.
-func look(dir string) (files map[string]stamp, dirs []string, err error) {
+// look returns the files below dir, by their names there, and the directories. Files of
+// but are not among them.
+func look(dir string, but []fs.FileInfo) (files map[string]stamp, dirs []string, err error) {
 	files = map[string]stamp{}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil { // it has gone in the meantime, or may not be read
@@ -55,7 +57,7 @@ func look(dir string) (files map[string]stamp, dirs []string, err error) {
 			return nil
 		}
 		info, err := d.Info()
-		if err != nil {
+		if err != nil || slices.ContainsFunc(but, func(b fs.FileInfo) bool { return os.SameFile(info, b) }) {
 			return nil
 		}
 		if len(files) == mostFiles {

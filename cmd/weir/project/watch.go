@@ -1,6 +1,7 @@
 package project
 
 import (
+	"io/fs"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ type Tree struct {
 	C <-chan struct{}
 
 	dir    string
+	but    []fs.FileInfo
 	notify *fsnotify.Watcher
 	seen   map[string]stamp
 	dirs   []string
@@ -22,15 +24,17 @@ type Tree struct {
 // settle is how long nothing must happen: editors write in several steps.
 const settle = 50 * time.Millisecond
 
-// Watch watches dir and what is below it, from now on. Whoever calls it calls Close.
-func Watch(dir string) (*Tree, error) {
+// Watch watches dir and what is below it, from now on. What happens to the files of but,
+// such as the one that the caller's own output goes to, is no change. Whoever calls it
+// calls Close.
+func Watch(dir string, but ...fs.FileInfo) (*Tree, error) {
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
 	c := make(chan struct{}, 1)
-	t := &Tree{C: c, dir: dir, notify: n, done: make(chan struct{})}
-	files, dirs, err := look(dir)
+	t := &Tree{C: c, dir: dir, but: but, notify: n, done: make(chan struct{})}
+	files, dirs, err := look(dir, but)
 	if err == nil {
 		err = t.add(dirs)
 	}
@@ -82,11 +86,11 @@ func (t *Tree) run(c chan<- struct{}) {
 // since Watch, with slashes and below the project's directory. It has new directories
 // watched. It is for one goroutine.
 func (t *Tree) Changed() ([]string, error) {
-	files, dirs, err := look(t.dir)
+	files, dirs, err := look(t.dir, t.but)
 	if err == nil && !slices.Equal(dirs, t.dirs) {
 		// What is written into a new one before it is watched, nobody hears of.
 		if err = t.add(dirs); err == nil {
-			files, t.dirs, err = look(t.dir)
+			files, t.dirs, err = look(t.dir, t.but)
 		}
 	}
 	if err != nil {

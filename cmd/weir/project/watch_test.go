@@ -31,7 +31,16 @@ func next(t *testing.T, w *project.Tree) []string {
 func TestTree_TellsWhichFilesChanged(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, "here", map[string]string{"main.go": "a", "sub/x.go": "b", "gone.go": "c", "target/x": "d", ".git/HEAD": "e"})
-	w, err := project.Watch(dir)
+	own, err := os.Create(filepath.Join(dir, "said.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	info, err := own.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := project.Watch(dir, info)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +79,8 @@ func TestTree_TellsWhichFilesChanged(t *testing.T) {
 	write("hello.wasm")
 	write(".git/HEAD")
 	write(".main.go.swp")
+	write("server.log")
+	own.WriteString("change: said.txt\n")
 	write("sub/x.go")
 	step("what compilers leave, and then a file", "sub/x.go")
 	write("new/deep/y.go")
