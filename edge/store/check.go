@@ -86,9 +86,16 @@ func (s *Store) checkClock(ctx context.Context, r *Report) error {
 	}
 	took := time.Since(began)
 	r.Clock = now.Sub(began.Add(took / 2))
-	f := Finding{Fine, fmt.Sprintf("the store's clock differs from this machine's by %v", r.Clock.Round(time.Millisecond))}
+	// It was read at some time while this took.
+	most := (r.Clock.Abs() + took/2).Truncate(time.Millisecond) + time.Millisecond
+	f := Finding{Fine, fmt.Sprintf("the store's clock differs from this machine's by %v at most", most)}
 	if r.Clock.Abs() > time.Second+took {
-		f = Finding{Warning, f.Text + "; locks and expiry go by the store's alone, certificates by both: have both set by NTP"}
+		side := "ahead of"
+		if r.Clock < 0 {
+			side = "behind"
+		}
+		f = Finding{Warning, fmt.Sprintf("the store's clock is %v %s this machine's; locks and expiry go by the store's alone, certificates by both: have both set by NTP",
+			r.Clock.Abs().Round(time.Millisecond), side)}
 	}
 	r.Findings = append(r.Findings, f)
 	return nil
