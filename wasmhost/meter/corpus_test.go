@@ -27,8 +27,8 @@ func TestCorpus(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if c.big && testing.Short() {
-				t.Skip("it takes seconds to compile")
+			if c.big && (testing.Short() || raced) {
+				t.Skip("it takes seconds to compile, and minutes under the race detector")
 			}
 			code := corpus.Read(t, c.name)
 			out, err := meter.Rewrite(code)
