@@ -374,6 +374,7 @@ type asking struct {
 	mu       sync.Mutex // guards what follows
 	took     []time.Duration
 	outcomes map[string]int // "200", "502", "cut" and so on, by method
+	ended    int            // requests, in all
 }
 
 // run asks, every other time by POST, until ctx ends.
@@ -385,8 +386,16 @@ func (a *asking) run(ctx context.Context, t *testing.T, name string) {
 		a.mu.Lock()
 		a.took = append(a.took, time.Since(start))
 		a.outcomes[method+" "+outcome]++
+		a.ended++
 		a.mu.Unlock()
 	}
+}
+
+// soFar returns how many requests have ended.
+func (a *asking) soFar() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended
 }
 
 // ask asks once. An answer of 200 has to be whole and this request's own.
@@ -489,10 +498,15 @@ func (o *ordeal) ejected(t *testing.T) {
 	o.ejections = o.of(t, "weir_upstream_ejections_total")
 }
 
-// recovered waits until it is asked again.
+// recovered waits until it is asked again, and what was asked before has ended: a request
+// that nobody answered is that of the time before.
 func (o *ordeal) recovered(t *testing.T) {
 	t.Helper()
 	before := o.bad.served.Load()
+	for _, a := range o.pair {
+		n := a.soFar()
+		until(t, "an answer", func() bool { return a.soFar() > n })
+	}
 	until(t, "the endpoint to be asked again", func() bool { return o.bad.served.Load() > before+50 && o.of(t, "weir_upstream_up") == 1 })
 	o.ejections = o.of(t, "weir_upstream_ejections_total") // it may have been tried, and failed, before
 }
