@@ -82,7 +82,7 @@ func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, e
 	e.mu.Lock()
 	p := e.programs[key]
 	if p == nil {
-		p = &Program{engine: e, key: key, Hash: hash, ready: make(chan struct{}), users: 1}
+		p = &Program{engine: e, key: key, Hash: hash, ready: make(chan struct{}), left: make(chan struct{}), users: 1}
 		e.programs[key] = p
 		go e.compile(p, code, link)
 	}
@@ -108,6 +108,7 @@ func (e *Engine) Load(ctx context.Context, code []byte, link *Link) (*Program, e
 
 // compile makes p ready. It is a user of p meanwhile.
 func (e *Engine) compile(p *Program, code []byte, link *Link) {
+	defer close(p.left)
 	defer p.Release()
 	defer close(p.ready)
 	e.slots <- struct{}{}
@@ -131,7 +132,7 @@ func (e *Engine) Close() {
 	defer timer.Stop()
 	for _, p := range list {
 		select {
-		case <-p.ready:
+		case <-p.left:
 			continue
 		case <-timer.C:
 			e.o.Log.Warn("compilation left behind", "hash", p.Hash)

@@ -372,3 +372,24 @@ func TestSecurity_W7_CompilationsAreNotWaitedForForever(t *testing.T) {
 		t.Errorf("%d modules had been compiled, after all: nothing was tested", n)
 	}
 }
+
+// TestClose_LeavesNothing of programs that have been released a moment ago: whoever
+// compiled them may not have noticed yet.
+func TestClose_LeavesNothing(t *testing.T) {
+	t.Parallel()
+	for range 500 {
+		e, err := vm.NewEngine(vm.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := e.Load(t.Context(), Module{Funcs: []Func{add}}.Bytes(), nothing())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+		e.Close()
+		if s := e.Stats(); s.Programs != 0 {
+			t.Fatalf("left behind: %+v", s)
+		}
+	}
+}

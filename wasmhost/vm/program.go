@@ -22,7 +22,8 @@ type Program struct {
 	key     string
 	users   int // who loaded it, its instances and images
 	ready   chan struct{}
-	err     error // once ready
+	left    chan struct{} // closed when who compiled it uses it no longer
+	err     error         // once ready
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil: none
 	code    wazero.CompiledModule

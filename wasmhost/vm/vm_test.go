@@ -166,11 +166,12 @@ func TestTrap_SaysWhatHappened(t *testing.T) {
 
 func TestInstance_CountsFuel(t *testing.T) {
 	t.Parallel()
+	patient := vm.Config{Limits: vm.Limits{Wall: time.Minute}} // fuel is what ends it
 	e := newEngine(t, vm.Options{})
 	count := Func{Name: "count", Params: I32, Body: Code{
 		Loop, Void, LocalGet, 0, I32Const, 1, I32Sub, LocalTee, 0, BrIf, 0, End}}
 	p := load(t, e, Module{Funcs: []Func{count}}.Bytes(), nothing())
-	i := start(t, p, vm.Config{Limits: vm.Limits{CPU: 5 * time.Millisecond, Request: 8 * time.Millisecond}})
+	i := start(t, p, vm.Config{Limits: vm.Limits{CPU: 5 * time.Millisecond, Request: 8 * time.Millisecond, Wall: time.Minute}})
 	f, b := i.Lookup("count"), i.Limits.NewBudget()
 	if _, err := i.Call(f, &b, 100_000); err != nil {
 		t.Fatal(err)
@@ -190,7 +191,7 @@ func TestInstance_CountsFuel(t *testing.T) {
 		t.Errorf("burnt %d units; 8 million were allowed", i.Spent())
 	}
 	// A budget that is used up is no reason to end an instance that others use.
-	i = start(t, p, vm.Config{})
+	i = start(t, p, patient)
 	_, err = i.Call(f, nil, 1)
 	if trapped(t, err, vm.Broken); i.Dead() != nil {
 		t.Error("called another instance's function")
