@@ -38,6 +38,7 @@ func goGuest(t testing.TB, pkg string) (file string) {
 // slow is an upstream that takes its time for /wait, and echoes what it is sent.
 type slow struct {
 	takes  time.Duration
+	answer chan struct{} // closed, it answers at once
 	asked  atomic.Int64
 	hash   hash.Hash // of what was sent to /turn
 	length int64
@@ -49,6 +50,7 @@ func (s *slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		select {
 		case <-time.After(s.takes):
+		case <-s.answer:
 		case <-r.Context().Done():
 			return
 		}
@@ -211,7 +213,7 @@ func (p *program) endpoint(t *testing.T, pool string) string {
 // fails, and nothing else.
 func TestSDK_ADeathIsThatOfItsInstanceAlone(t *testing.T) {
 	t.Parallel()
-	s := &slow{takes: 2 * time.Second}
+	s := &slow{takes: time.Minute, answer: make(chan struct{})}
 	p := sdkProgram(t, s, func(w http.ResponseWriter, r *http.Request) {})
 	client := p.h2(t)
 	var all sync.WaitGroup
@@ -229,6 +231,8 @@ func TestSDK_ADeathIsThatOfItsInstanceAlone(t *testing.T) {
 	if text, err := fetched(client, "https://"+p.https+"/trap"); err == nil {
 		t.Errorf("a trap answers %q", text)
 	}
+	until(t, "half of the streams to be given up", func() bool { return failed.Load() == 100 })
+	close(s.answer)
 	all.Wait()
 	if well.Load() != 100 || failed.Load() != 100 {
 		t.Errorf("%d went well and %d failed, want 100 of each", well.Load(), failed.Load())
