@@ -65,8 +65,9 @@ func endure(t *testing.T, table []hostile, longer time.Duration) {
 		t.Errorf("memory grew by %d MiB from one round to the next", grown>>20)
 	}
 	// What the first need of something starts once stays: sweepers, lookouts, connections
-	// to upstreams for a while, and to the store. A call to an upstream that never answers ends at its timeout.
-	w.settle(t, goroutines+6, append(files, make([]string, 10)...))
+	// to upstreams for a while, and to the store: four, of two descriptors each. A call to an
+	// upstream that never answers ends at its timeout.
+	w.settle(t, goroutines+6, append(files, make([]string, 16)...))
 	w.checkIncidents(t)
 	for _, bad := range []string{"DATA RACE", "panicked", "goroutine "} {
 		if at := strings.Index(w.output(), bad); at >= 0 {
