@@ -4,11 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weirproxy/weir/cmd/weir/testdata/modgo/odd"
 )
@@ -25,72 +22,37 @@ sites:
   behind.localhost: {http: serve, proxy: BEHIND, compress: false}
 `
 
-// TestModuleGo_Costs says what a handler costs as a module, and behind weir's proxy as a
-// program, in a process's time. It is run by who asks for it: WEIR_COSTS=1.
-func TestModuleGo_Costs(t *testing.T) {
-	if os.Getenv("WEIR_COSTS") == "" {
-		t.Skip("says figures, with WEIR_COSTS=1")
-	}
+// BenchmarkModuleGo is what a handler costs as a module, and behind weir's proxy as a
+// program, with a client's share in the time; cpu-ns/op is that of weir alone.
+func BenchmarkModuleGo(b *testing.B) {
 	behind := httptest.NewServer(odd.Handler())
-	t.Cleanup(behind.Close)
-	guest := goGuest(t, "cmd/weir/testdata/modgo")
-	dir := t.TempDir()
-	began := time.Now()
-	p := startProgram(t, dir, strings.NewReplacer("GUEST", guest, "BEHIND", strings.TrimPrefix(behind.URL, "http://")).Replace(costConf))
-	cold, info := time.Since(began), size(t, guest)
-	t.Logf("module of %.1f MB, up with all of weir in %v; memory of an instance that has served nothing: %.1f MiB", float64(info)/1e6, cold.Round(10*time.Millisecond),
-		p.metric(t, "weir_plugin_memory_bytes"+plugin)/(1<<20))
+	defer behind.Close()
+	guest := goGuest(b, "cmd/weir/testdata/modgo")
+	p := startProgram(b, b.TempDir(), strings.NewReplacer("GUEST", guest, "BEHIND", strings.TrimPrefix(behind.URL, "http://")).Replace(costConf))
 	client := &http.Client{Transport: &http.Transport{}}
-	base := "http://localhost:" + p.http[strings.LastIndexByte(p.http, ':')+1:]
-	for _, path := range []string{"/none", "/much/1000", "/much/100000", "/facts/x", "/naps"} {
-		for _, at := range []string{"behind.localhost", "localhost"} {
-			ask := func(n int) (took []time.Duration, text string) {
-				for range n {
-					began := time.Now()
-					req, err := http.NewRequestWithContext(t.Context(), "GET", base+path, nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					req.Host = at
+	defer client.CloseIdleConnections()
+	for _, path := range []string{"/none", "/much/1000", "/much/100000", "/facts/x"} {
+		for _, at := range [][2]string{{"proxy", "behind.localhost"}, {"module", "localhost"}} {
+			b.Run(at[0]+path, func(b *testing.B) {
+				req, err := http.NewRequestWithContext(b.Context(), "GET", "http://"+p.http+path, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				req.Host = at[1]
+				before := processTime(b, p.cmd.Process.Pid)
+				for b.Loop() {
 					resp, err := client.Do(req)
 					if err != nil {
-						t.Fatal(err)
+						b.Fatal(err)
 					}
-					b, _ := io.ReadAll(resp.Body)
-					if resp.Body.Close(); resp.StatusCode != 200 {
-						t.Fatalf("%s %s: %s %s", at, path, resp.Status, b)
+					if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
+						b.Fatalf("%s, %v: %s", resp.Status, err, text)
 					}
-					took, text = append(took, time.Since(began)), string(b)
+					resp.Body.Close()
 				}
-				slices.Sort(took)
-				return took, text
-			}
-			n := 1000
-			if path == "/naps" {
-				n = 5
-			}
-			ask(n / 5)
-			spent := processTime(t, p.cmd.Process.Pid)
-			took, text := ask(n)
-			spent = processTime(t, p.cmd.Process.Pid) - spent
-			t.Logf("%-16s %-13s median %v, CPU of weir %v %s", at, path, took[n/2].Round(time.Microsecond), (spent / time.Duration(n)).Round(time.Microsecond), firstOf(text, path))
+				b.ReportMetric(float64(processTime(b, p.cmd.Process.Pid)-before)/float64(b.N), "cpu-ns/op")
+			})
 		}
 	}
-	t.Logf("memory after that: %.1f MiB", p.metric(t, "weir_plugin_memory_bytes"+plugin)/(1<<20))
-}
-
-func firstOf(text, path string) string {
-	if path == "/naps" {
-		return "each of 1 ms takes " + text
-	}
-	return ""
-}
-
-func size(t *testing.T, file string) int64 {
-	t.Helper()
-	info, err := os.Stat(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Size()
+	b.Logf("memory of its instance after that: %.1f MiB", p.metric(b, "weir_plugin_memory_bytes"+plugin)/(1<<20))
 }

@@ -29,7 +29,7 @@ type program struct {
 // startProgram runs weir with a configuration that says ${HTTP}, ${HTTPS} and
 // ${ADMIN} for its addresses, and waits until it serves. It is stopped, in order,
 // when the test is over.
-func startProgram(t *testing.T, dir, conf string) *program {
+func startProgram(t testing.TB, dir, conf string) *program {
 	t.Helper()
 	p := &program{dir: dir}
 	for _, address := range []*string{&p.http, &p.https, &p.admin} {
@@ -46,7 +46,7 @@ func startProgram(t *testing.T, dir, conf string) *program {
 
 // start runs the program, with more variables in its environment if there are any, and
 // waits until it serves.
-func (p *program) start(t *testing.T, conf string, env ...string) {
+func (p *program) start(t testing.TB, conf string, env ...string) {
 	t.Helper()
 	p.configure(t, conf)
 	p.cmd = exec.Command("weir", "run", "-c", filepath.Join(p.dir, "weir.yaml"))
@@ -91,7 +91,7 @@ func (p *program) start(t *testing.T, conf string, env ...string) {
 }
 
 // kill ends the program as a crash of its machine would.
-func (p *program) kill(t *testing.T) {
+func (p *program) kill(t testing.TB) {
 	t.Helper()
 	p.killed = true
 	if err := p.cmd.Process.Kill(); err != nil {
@@ -100,7 +100,7 @@ func (p *program) kill(t *testing.T) {
 }
 
 // configure writes the configuration that the next start or reload reads.
-func (p *program) configure(t *testing.T, conf string) {
+func (p *program) configure(t testing.TB, conf string) {
 	t.Helper()
 	next := filepath.Join(p.dir, "next.yaml")
 	if err := os.WriteFile(next, []byte(conf), 0o600); err != nil {
@@ -126,7 +126,7 @@ func (p *program) tail() string {
 // root returns the path of the internal CA's certificate.
 func (p *program) root() string { return filepath.Join(p.dir, "data", "ca", "root.crt") }
 
-func (p *program) pool(t *testing.T) *x509.CertPool {
+func (p *program) pool(t testing.TB) *x509.CertPool {
 	t.Helper()
 	pem, err := os.ReadFile(p.root())
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *program) pool(t *testing.T) *x509.CertPool {
 }
 
 // write puts a file below the program's directory.
-func write(t *testing.T, dir, name, content string) {
+func write(t testing.TB, dir, name, content string) {
 	t.Helper()
 	name = filepath.Join(dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -150,7 +150,7 @@ func write(t *testing.T, dir, name, content string) {
 }
 
 // metric asks the admin listener for one number.
-func (p *program) metric(t *testing.T, name string) (value float64) {
+func (p *program) metric(t testing.TB, name string) (value float64) {
 	t.Helper()
 	text, err := adminClient{p.admin}.do("GET", "/metrics")
 	if err != nil {
